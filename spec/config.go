@@ -2,6 +2,7 @@ package spec
 
 import (
 	"net/netip"
+	"slices"
 	"time"
 )
 
@@ -77,6 +78,7 @@ type Page struct {
 // ServerGroup is a VServer group: backends that listeners share.
 type ServerGroup struct {
 	Meta
+	Type     string // vserver
 	Backends []Backend
 }
 
@@ -254,30 +256,25 @@ func (r Runtime) DNSEndpoint() netip.AddrPort {
 
 // Instance returns the instance with the given resource address, or nil.
 func (c *Config) Instance(address string) *Instance {
-	for _, i := range c.Instances {
-		if i.Address == address {
-			return i
-		}
-	}
-	return nil
+	return find(c.Instances, address, func(i *Instance) string { return i.Address })
 }
 
 // ServerGroup returns the server group with the given resource address, or nil.
 func (c *Config) ServerGroup(address string) *ServerGroup {
-	for _, g := range c.ServerGroups {
-		if g.Address == address {
-			return g
-		}
-	}
-	return nil
+	return find(c.ServerGroups, address, func(g *ServerGroup) string { return g.Address })
 }
 
 // LoadBalancer returns the load balancer with the given resource address, or nil.
 func (c *Config) LoadBalancer(address string) *LoadBalancer {
-	for _, lb := range c.LoadBalancers {
-		if lb.Address == address {
-			return lb
-		}
+	return find(c.LoadBalancers, address, func(lb *LoadBalancer) string { return lb.Address })
+}
+
+func find[T any](list []*T, address string, of func(*T) string) *T {
+	i, ok := slices.BinarySearchFunc(list, address, func(t *T, address string) int {
+		return CompareAddresses(of(t), address)
+	})
+	if !ok {
+		return nil
 	}
-	return nil
+	return list[i]
 }

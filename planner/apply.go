@@ -1,0 +1,87 @@
+package planner
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"slbctl/planner/state"
+	"slbctl/runtime/durable"
+)
+
+// ApplyOptions say what Apply waits for.
+type ApplyOptions struct {
+	Wait    string        // WaitVerified (the zero value means it too), WaitDrained, WaitNone
+	Timeout time.Duration // of the verification; 0 = 60 s
+}
+
+// Apply makes a plan real, whole or not at all. The caller holds the store's
+// lock and has recovered the state that the plan was made from.
+//
+// What is to come is on disk before the runtime hears of it. When Apply returns
+// a *VerifyError, *StaleError or *RefusedError, everything is as it was. After
+// any other error, a cancelled context among them, it may be that the runtime
+// has committed: store.Recover, now or at the start of the next command, asks it
+// and finishes the record.
+func Apply(ctx context.Context, p *Plan, store *state.Store, rt Runtime, opt ApplyOptions, report func(Event)) error {
+	if !p.HasChanges() {
+		return nil
+	}
+	if err := context.Cause(ctx); err != nil {
+		return fmt.Errorf("apply: stopped before anything was changed: %w", err)
+	}
+	request, err := p.request(opt)
+	if err != nil {
+		return err
+	}
+	if err := store.Begin(p.Next, p.Base); err != nil {
+		return fmt.Errorf("apply: nothing was changed: %w", err)
+	}
+	durable.Failpoint("apply-begun")
+	if request != nil {
+		if err := rt.Apply(ctx, *request, report); err != nil {
+			return settle(store, err)
+		}
+	}
+	durable.Failpoint("apply-done")
+	if err := store.Commit(); err != nil {
+		return fmt.Errorf("apply: the runtime has the change, and the next command will record it: %w", err)
+	}
+	return nil
+}
+
+// request is what the runtime is asked; nil when the change does not reach it.
+func (p *Plan) request(opt ApplyOptions) (*Request, error) {
+	if !p.asksRuntime() {
+		return nil, nil
+	}
+	config, err := p.Config()
+	if err != nil {
+		return nil, err
+	}
+	r := &Request{
+		Generation: p.Next.Generation, Base: p.Base.Generation, Hash: p.Next.ConfigHash,
+		Config: config, Wait: opt.Wait, Timeout: opt.Timeout,
+	}
+	if r.Wait == "" {
+		r.Wait = WaitVerified
+	}
+	if r.Timeout == 0 {
+		r.Timeout = time.Minute
+	}
+	return r, nil
+}
+
+// settle takes the announcement back when the error says that nothing changed.
+func settle(store *state.Store, err error) error {
+	var (
+		verify  *VerifyError
+		stale   *StaleError
+		refused *RefusedError
+	)
+	if errors.As(err, &verify) || errors.As(err, &stale) || errors.As(err, &refused) {
+		return errors.Join(err, store.Abort())
+	}
+	return fmt.Errorf("apply: the runtime did not say how it ended; the next command finds out: %w", err)
+}

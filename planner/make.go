@@ -1,0 +1,245 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+
+	"slbctl/planner/state"
+	"slbctl/spec"
+)
+
+// Make plans. Its errors name resources and say what to do about them.
+func Make(in Input) (*Plan, error) {
+	ground := survey(in)
+	target, err := ground.decide(in)
+	if err != nil {
+		return nil, err
+	}
+	p := &Plan{Runtime: ground.runtimeChange(in), Warnings: slices.Clone(in.Warnings)}
+	if len(in.Targets) > 0 && !in.Destroy {
+		p.Warnings = append(p.Warnings, "this plan covers the targets and what they need; the rest, and all outputs, stay as they are recorded")
+	}
+	var wrong problems
+	for _, address := range ground.addresses {
+		if ground.recorded[address] == nil && target.next[address] == nil {
+			continue // wanted, but not selected
+		}
+		c := ground.change(address, target, in)
+		if err := ground.protected(c); err != nil {
+			wrong.add(err)
+		}
+		p.Changes = append(p.Changes, c)
+	}
+	if err := wrong.err(); err != nil {
+		return nil, err
+	}
+	if err := p.finish(in, ground); err != nil {
+		return nil, err
+	}
+	return p, nil
+}
+
+// ground is the three-way comparison's material, by resource address.
+type ground struct {
+	recorded  map[string]*spec.Resource
+	wanted    map[string]*spec.Resource
+	addresses []string // of both, sorted
+	children  map[string][]string
+	blocks    map[string]form // wanted ones
+}
+
+func survey(in Input) *ground {
+	g := &ground{recorded: map[string]*spec.Resource{}, wanted: map[string]*spec.Resource{}, children: map[string][]string{}}
+	if in.State != nil {
+		for i := range in.State.Resources {
+			r := &in.State.Resources[i]
+			g.recorded[r.Address] = r
+			g.addresses = append(g.addresses, r.Address)
+		}
+	}
+	if in.Config != nil {
+		resources := in.Config.Resources()
+		for i := range resources {
+			r := &resources[i]
+			g.wanted[r.Address] = r
+			if g.recorded[r.Address] == nil {
+				g.addresses = append(g.addresses, r.Address)
+			}
+		}
+	}
+	slices.SortFunc(g.addresses, spec.CompareAddresses)
+	for _, a := range g.addresses {
+		if p := spec.Parent(a); p != "" {
+			g.children[p] = append(g.children[p], a)
+		}
+	}
+	g.blocks = g.forms()
+	return g
+}
+
+// outcome is which resources there are to be, and why others are not.
+type outcome struct {
+	next map[string]*spec.Resource
+	why  map[string]string // reasons, by address; deletes without one get the usual
+}
+
+// decide turns the flags into an outcome.
+func (g *ground) decide(in Input) (*outcome, error) {
+	replaced, err := g.expand("-replace", in.Replace)
+	if err != nil {
+		return nil, err
+	}
+	targets, err := g.expand("target", in.Targets)
+	if err != nil {
+		return nil, err
+	}
+	var o *outcome
+	switch {
+	case in.Destroy && len(in.Targets) > 0:
+		o, err = g.destroySome(targets)
+	case in.Destroy:
+		o = g.destroyAll()
+	case len(in.Targets) > 0:
+		o = g.selectSome(targets)
+	default:
+		o = &outcome{next: g.wanted, why: map[string]string{}}
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, a := range replaced {
+		if g.recorded[a] != nil && o.next[a] != nil {
+			o.why[a] = replaceAsked
+		}
+	}
+	return o, nil
+}
+
+// change compares one resource's recorded and next form.
+func (g *ground) change(address string, o *outcome, in Input) Change {
+	before, after := g.recorded[address], o.next[address]
+	switch {
+	case before == nil:
+		c := Change{Address: address, Kind: after.Kind, Name: after.Name, Action: Create}
+		c.After = identified(after, 0)
+		return c
+	case after == nil:
+		c := Change{Address: address, Kind: before.Kind, Name: before.Name, Action: Delete, Before: before}
+		if c.Reason = o.why[address]; c.Reason == "" {
+			c.Reason = g.goneBecause(before, o)
+		}
+		return c
+	}
+	return revision(before, after, o.why[address], in)
+}
+
+// revision is the change of a resource that was and will be.
+func revision(before, after *spec.Resource, why string, in Input) Change {
+	c := Change{Address: after.Address, Kind: after.Kind, Name: after.Name, Action: NoOp, Before: before}
+	replacements := before.Replacements
+	if drifted, reason := drift(before, after, in); drifted != nil {
+		c.Before, c.Reason = drifted, reason
+	}
+	c.Changed = changedPaths(c.Before, after)
+	forced := forcedBy(c.Before, after)
+	switch {
+	case why == replaceAsked:
+		c.Action, c.Reason = Replace, why
+		replacements++
+	case forced != "":
+		c.Action, c.Reason = Replace, forced+" forces replacement"
+		replacements++
+	case len(c.Changed) > 0:
+		c.Action = Update
+		if why != "" {
+			c.Reason = why
+		}
+	}
+	c.After = identified(after, replacements)
+	return c
+}
+
+const replaceAsked = "replacement was asked for"
+
+// identified returns r with this count of replacements and the id they give.
+func identified(r *spec.Resource, replacements int) *spec.Resource {
+	if r.Replacements == replacements && r.ID != "" {
+		return r
+	}
+	same := *r
+	same.Replacements, same.ID = replacements, spec.NewID(r.Address, replacements)
+	return &same
+}
+
+// drift returns an instance as it was observed, when somebody has stopped or
+// started it against the configuration. Where the configuration wants by now
+// what was done by hand, there is nothing to undo, only something to record.
+func drift(recorded, wanted *spec.Resource, in Input) (observed *spec.Resource, reason string) {
+	status, _ := recorded.Attributes["status"].(string)
+	seen, known := in.Observed.Instances[recorded.Address]
+	if in.SkipRefresh || !in.Observed.Running || !known || seen == status || seen == wanted.Attributes["status"] {
+		return nil, ""
+	}
+	real := *recorded
+	real.Attributes = make(map[string]any, len(recorded.Attributes))
+	for k, v := range recorded.Attributes {
+		real.Attributes[k] = v
+	}
+	real.Attributes["status"] = seen
+	if seen == spec.StatusRunning {
+		return &real, "started outside of the configuration"
+	}
+	return &real, "stopped outside of the configuration"
+}
+
+// finish fills in the next state and what follows from it.
+func (p *Plan) finish(in Input, g *ground) error {
+	p.Base = state.Base{Generation: in.Observed.Generation, Hash: in.Observed.Hash}
+	next := &state.State{Lineage: in.Lineage}
+	if in.State != nil {
+		*next = *in.State
+		p.Base.Serial = in.State.Serial
+	} else if in.Config != nil {
+		next.Seed = in.Config.Seed
+	}
+	settings := wantedSettings(in)
+	var err error
+	if p.Outputs, next.Outputs, err = outputChanges(in); err != nil {
+		return err
+	}
+	p.Next = next
+	if !p.HasChanges() {
+		return nil
+	}
+	next.Serial++
+	next.Runtime = settings
+	next.Resources = nil
+	for i := range p.Changes {
+		if after := p.Changes[i].After; after != nil {
+			next.Resources = append(next.Resources, *after)
+		}
+	}
+	if !p.asksRuntime() {
+		return nil
+	}
+	next.Generation = max(next.Generation, in.Observed.Generation) + 1
+	next.ConfigHash = Digest(next)
+	if in.SkipTraffic {
+		return nil
+	}
+	return p.foresee(in.State)
+}
+
+// Config returns the configuration of a plan's next state, for the runtime.
+func (p *Plan) Config() (*spec.Config, error) { return configOf(p.Next) }
+
+func configOf(s *state.State) (*spec.Config, error) {
+	if s == nil {
+		return &spec.Config{}, nil
+	}
+	c, err := spec.FromResources(s.Resources, s.Runtime, s.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("plan: build the configuration: %w", err)
+	}
+	return c, nil
+}

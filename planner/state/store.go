@@ -1,0 +1,217 @@
+package state
+
+import (
+	"crypto/rand"
+	"errors"
+	"fmt"
+	"io/fs"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+
+	"slbctl/runtime/durable"
+)
+
+// keepHistory is how many earlier states are kept.
+const keepHistory = 50
+
+// Store is where one working folder records its state. Methods that write need
+// the lock.
+type Store struct {
+	fsys     durable.FS
+	dir      string // the working folder's .slbctl
+	snapshot string
+	journal  string
+	history  string
+	pending  *record
+}
+
+// Open returns the store of a working folder. A statePath other than "" moves
+// the snapshot, and with it the journal and the history: FILE.json has
+// FILE.journal and FILE.history/ beside it. Nothing is read or made yet.
+func Open(fsys durable.FS, dir, statePath string) *Store {
+	s := &Store{
+		fsys:     fsys,
+		dir:      filepath.Join(dir, ".slbctl"),
+		snapshot: filepath.Join(dir, "slbctl.state.json"),
+		journal:  filepath.Join(dir, "slbctl.state.journal"),
+		history:  filepath.Join(dir, ".slbctl", "history"),
+	}
+	if statePath != "" && filepath.Clean(statePath) != s.snapshot {
+		base := strings.TrimSuffix(statePath, ".json")
+		s.snapshot, s.journal, s.history = statePath, base+".journal", base+".history"
+	}
+	return s
+}
+
+// Path is the snapshot's file name, for messages.
+func (s *Store) Path() string { return s.snapshot }
+
+// Load reads the snapshot as it is on disk; no state is nil. A file that is
+// there and does not read is a *CorruptError: it is kept and never overwritten.
+func (s *Store) Load() (*State, error) {
+	data, err := s.fsys.ReadFile(s.snapshot)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state %s: read: %w", s.snapshot, err)
+	}
+	st, err := Decode(data)
+	if err != nil {
+		return nil, &CorruptError{Path: s.snapshot, Reason: err, Good: s.newestGood()}
+	}
+	return st, nil
+}
+
+// CorruptError is a state file that does not read.
+type CorruptError struct {
+	Path   string
+	Reason error
+	Good   string // the newest history file that reads; "" without one
+}
+
+func (e *CorruptError) Error() string {
+	text := fmt.Sprintf("state %s is not usable: %v; the file is kept as it is", e.Path, e.Reason)
+	if e.Good == "" {
+		return text + "; there is no history of it: put back a copy of your own"
+	}
+	return text + "; the newest good state is in the history, put it back with: cp " + shellQuote(e.Good) + " " + shellQuote(e.Path)
+}
+
+func (e *CorruptError) Unwrap() error { return e.Reason }
+
+// shellQuote makes one word of a path for the command line in a message.
+func shellQuote(path string) string {
+	plain := func(r rune) bool {
+		return r >= 'a' && r <= 'z' || r >= 'A' && r <= 'Z' || r >= '0' && r <= '9' || strings.ContainsRune("/._-+,:@%", r)
+	}
+	if path != "" && !strings.ContainsFunc(path, func(r rune) bool { return !plain(r) }) {
+		return path
+	}
+	return "'" + strings.ReplaceAll(path, "'", `'\''`) + "'"
+}
+
+// History lists the serials that are kept, oldest first.
+func (s *Store) History() ([]uint64, error) {
+	names, err := s.fsys.ReadDir(s.history)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state history %s: list: %w", s.history, err)
+	}
+	var serials []uint64
+	for _, name := range names {
+		number, ok := strings.CutSuffix(name, ".json")
+		if n, err := strconv.ParseUint(number, 10, 64); ok && err == nil {
+			serials = append(serials, n)
+		}
+	}
+	slices.Sort(serials)
+	return serials, nil
+}
+
+// LoadHistory reads one earlier state.
+func (s *Store) LoadHistory(serial uint64) (*State, error) {
+	path := s.historyPath(serial)
+	data, err := s.fsys.ReadFile(path)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("state history: serial %d is not kept", serial)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("state history %s: read: %w", path, err)
+	}
+	st, err := Decode(data)
+	if err != nil {
+		return nil, &CorruptError{Path: path, Reason: err}
+	}
+	return st, nil
+}
+
+func (s *Store) historyPath(serial uint64) string {
+	return filepath.Join(s.history, strconv.FormatUint(serial, 10)+".json")
+}
+
+// newestGood names the history file that could replace a corrupt snapshot.
+func (s *Store) newestGood() string {
+	serials, err := s.History()
+	if err != nil {
+		return ""
+	}
+	for _, n := range slices.Backward(serials) {
+		if _, err := s.LoadHistory(n); err == nil {
+			return s.historyPath(n)
+		}
+	}
+	return ""
+}
+
+// save writes the snapshot and its copy in the history. Doing it again does no
+// harm, so a crash in its middle needs no record of how far it came.
+func (s *Store) save(st *State) error {
+	data, err := st.Encode()
+	if err != nil {
+		return err
+	}
+	if err := s.mkdir(s.history); err != nil {
+		return err
+	}
+	if err := durable.WriteFile(s.fsys, s.historyPath(st.Serial), data, 0o600); err != nil {
+		return fmt.Errorf("state history: %w", err)
+	}
+	if err := durable.WriteFile(s.fsys, s.snapshot, data, 0o600); err != nil {
+		return fmt.Errorf("state: %w", err)
+	}
+	return s.prune()
+}
+
+// mkdir makes a folder that is on disk when it returns.
+func (s *Store) mkdir(dir string) error {
+	if err := s.fsys.MkdirAll(dir); err != nil {
+		return fmt.Errorf("state: make the folder %s: %w", dir, err)
+	}
+	if err := s.fsys.SyncDir(filepath.Dir(dir)); err != nil {
+		return fmt.Errorf("state: sync the folder above %s: %w", dir, err)
+	}
+	return nil
+}
+
+// prune removes the oldest of the history.
+func (s *Store) prune() error {
+	serials, err := s.History()
+	if err != nil || len(serials) <= keepHistory {
+		return err
+	}
+	for _, n := range serials[:len(serials)-keepHistory] {
+		if err := s.fsys.Remove(s.historyPath(n)); err != nil {
+			return fmt.Errorf("state history: remove serial %d: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// Key returns the working folder's secret, which digests of sensitive values
+// are keyed with; the first call makes it.
+func (s *Store) Key() ([]byte, error) {
+	path := filepath.Join(s.dir, "key")
+	key, err := s.fsys.ReadFile(path)
+	switch {
+	case err == nil && len(key) == 32:
+		return key, nil
+	case err == nil:
+		return nil, fmt.Errorf("key %s has %d bytes instead of 32: put back a copy, or remove it and apply again", path, len(key))
+	case !errors.Is(err, fs.ErrNotExist):
+		return nil, fmt.Errorf("key %s: read: %w", path, err)
+	}
+	if err := s.mkdir(s.dir); err != nil {
+		return nil, err
+	}
+	key = make([]byte, 32)
+	_, _ = rand.Read(key) // never fails: it ends the process instead
+	if err := durable.WriteFile(s.fsys, path, key, 0o600); err != nil {
+		return nil, fmt.Errorf("key: %w", err)
+	}
+	return key, nil
+}

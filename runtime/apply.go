@@ -1,0 +1,295 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+
+	"slbctl/runtime/balance"
+	"slbctl/runtime/control"
+	"slbctl/runtime/dns"
+	"slbctl/runtime/durable"
+	"slbctl/runtime/proxy"
+	"slbctl/spec"
+)
+
+// change is one apply under way: what it goes from and to, and what it has made
+// so far, so that it can be withdrawn.
+type change struct {
+	req    control.Request
+	before committed
+	after  committed
+	emit   func(control.Event)
+
+	compiled []*balance.Listener
+	zones    *dns.Zones
+	old      map[string]*listener // the live ones before
+	bound    []netip.AddrPort     // sockets that this change has bound
+	names    *dns.Server          // a name server that this change has started
+	sick     map[target]bool      // was abnormal before: may take its time
+}
+
+// Apply implements control.Engine. Up to commit nothing that serves is touched;
+// up to the end of verify nothing old is stopped, so that a failure is one more
+// swap back.
+func (e *engine) Apply(ctx context.Context, req control.Request, emit func(control.Event)) error {
+	if err := e.replace(ctx, req, emit); err != nil {
+		return err
+	}
+	if req.Wait == control.WaitDrained {
+		return e.WaitDrained(ctx)
+	}
+	return nil
+}
+
+// replace makes one generation follow the other and starts the drain of what is
+// left behind.
+func (e *engine) replace(ctx context.Context, req control.Request, emit func(control.Event)) error {
+	if err := e.hold(ctx); err != nil {
+		return err
+	}
+	defer e.release()
+	before := e.current()
+	if req.Base != before.Generation {
+		return &control.Error{Code: control.CodeStale, Message: fmt.Sprintf(
+			"the change was planned on generation %d, but generation %d is live: plan again", req.Base, before.Generation)}
+	}
+	c := &change{
+		req: req, before: before, emit: emit, old: e.listeners, sick: map[target]bool{},
+		after: newCommitted(control.Generation{Generation: req.Generation, Hash: req.Hash}, req.Config),
+	}
+	e.log.Info("apply", "generation", req.Generation, "base", req.Base)
+	if err := e.carryOut(ctx, c); err != nil {
+		e.log.Error("apply withdrawn", "generation", req.Generation, "error", err)
+		return err
+	}
+	e.log.Info("apply committed", "generation", req.Generation)
+	e.retire(c)
+	return nil
+}
+
+// carryOut prepares, commits and verifies; on an error everything is as before.
+func (e *engine) carryOut(ctx context.Context, c *change) error {
+	ctx, cancel := context.WithTimeout(ctx, c.req.Timeout)
+	defer cancel()
+	defer context.AfterFunc(e.life, cancel)()
+	if err := e.prepare(ctx, c); err != nil {
+		return refusal(control.CodeRefused, err, e.withdraw(c))
+	}
+	durable.Failpoint("prepared")
+	err := e.commit(ctx, c)
+	code := control.CodeRefused
+	if err == nil && c.req.Wait != control.WaitNone {
+		err, code = e.verify(ctx, c), control.CodeVerify
+	}
+	durable.Failpoint("verified")
+	if err == nil {
+		err, code = writeCommitted(durable.OS, e.dir, c.after), control.CodeRefused
+	}
+	if err != nil {
+		return refusal(code, err, e.rollback(c))
+	}
+	e.mu.Lock()
+	e.live = c.after
+	e.mu.Unlock()
+	durable.Failpoint("committed")
+	return nil
+}
+
+func refusal(code string, err, undo error) error {
+	return &control.Error{Code: code, Message: errors.Join(err, undo).Error()}
+}
+
+// prepare makes everything that the new generation needs beside what serves now:
+// tables, instances, sockets, and verdicts on the servers that are new.
+func (e *engine) prepare(ctx context.Context, c *change) (err error) {
+	if c.compiled, err = balance.Compile(c.req.Config); err != nil {
+		return err
+	}
+	if c.zones, err = dns.Compile(c.req.Config.DNSZones); err != nil {
+		return err
+	}
+	if e.balancer == nil {
+		if e.balancer, err = proxy.New(proxy.Options{Loops: c.req.Config.Runtime.Loops}); err != nil {
+			return err
+		}
+	}
+	if err := e.startInstances(ctx, c); err != nil {
+		return err
+	}
+	if err := e.bind(c); err != nil {
+		return err
+	}
+	if err := e.bindNames(c); err != nil {
+		return err
+	}
+	e.settle(ctx, c)
+	return nil
+}
+
+// startInstances adds the new instances to those that run. On an endpoint that
+// both have the old one answers until commit.
+func (e *engine) startInstances(ctx context.Context, c *change) error {
+	running := e.wanted(c.before)
+	added := without(instancesOf(c.after), served(running))
+	if err := e.fleet.set(ctx, append(running, added...)); err != nil {
+		return err
+	}
+	for _, i := range added {
+		for _, ep := range i.Endpoints {
+			c.step(control.PhasePrepare, i.Address, "serves on "+ep.String())
+		}
+	}
+	return nil
+}
+
+// bind binds the sockets that are not there yet. They queue connections until
+// commit gives them a handler.
+func (e *engine) bind(c *change) error {
+	for _, l := range c.compiled {
+		if !l.Serving || e.sockets[l.Endpoint] != nil {
+			continue
+		}
+		socket, err := e.balancer.Bind(l.Endpoint)
+		if err != nil {
+			return fmt.Errorf("%s: %w", l.Address, err)
+		}
+		e.mu.Lock()
+		e.sockets[l.Endpoint] = socket
+		e.mu.Unlock()
+		c.bound = append(c.bound, l.Endpoint)
+		c.step(control.PhasePrepare, l.Address, "listens on "+l.Endpoint.String())
+	}
+	return nil
+}
+
+// bindNames starts a name server when the one that runs is at another address.
+func (e *engine) bindNames(c *change) error {
+	want := c.req.Config.Runtime.DNSEndpoint()
+	if len(c.req.Config.DNSZones) == 0 || e.names != nil && e.names.Addr() == want {
+		return nil
+	}
+	names := dns.New()
+	if err := names.Listen(want); err != nil {
+		return fmt.Errorf("name server: %w", errors.Join(err, names.Close()))
+	}
+	c.names = names
+	c.step(control.PhasePrepare, "", "the name server listens on "+want.String())
+	return nil
+}
+
+// commit swaps: the handlers of all sockets, then the names, then what the
+// instances answer.
+func (e *engine) commit(ctx context.Context, c *change) error {
+	next := make(map[string]*listener, len(c.compiled))
+	e.mu.Lock()
+	for _, s := range c.compiled {
+		l := &listener{spec: s}
+		if prev := c.old[s.Address]; prev != nil {
+			l.state = balance.NewState(s, prev.state)
+			l.handler = proxy.NewHandler(s, l.state, prev.handler)
+		} else {
+			l.state = balance.NewState(s, nil)
+			l.handler = proxy.NewHandler(s, l.state, nil)
+		}
+		e.retable(l)
+		next[s.Address] = l
+	}
+	e.serve(next)
+	e.mu.Unlock()
+	if names := e.nameServer(c); names != nil {
+		names.Serve(c.zones)
+	}
+	c.step(control.PhaseCommit, "", fmt.Sprintf("generation %d takes over", c.req.Generation))
+	wanted := instancesOf(c.after)
+	return e.fleet.set(ctx, append(wanted, without(e.wanted(c.before), served(wanted))...))
+}
+
+// serve makes a generation's listeners the live ones. The caller holds mu.
+func (e *engine) serve(listeners map[string]*listener) {
+	handlers := map[netip.AddrPort]*proxy.Handler{}
+	for _, l := range listeners {
+		if l.spec.Serving {
+			handlers[l.spec.Endpoint] = l.handler
+		}
+	}
+	for ep, socket := range e.sockets {
+		socket.Serve(handlers[ep])
+	}
+	e.listeners = listeners
+}
+
+// nameServer is the one that this change goes to.
+func (e *engine) nameServer(c *change) *dns.Server {
+	if c.names != nil {
+		return c.names
+	}
+	return e.names
+}
+
+// rollback is one more swap, back to what was live.
+func (e *engine) rollback(c *change) error {
+	e.mu.Lock()
+	for _, l := range c.old {
+		e.retable(l)
+	}
+	e.serve(c.old)
+	e.mu.Unlock()
+	var err error
+	if c.names == nil && e.names != nil {
+		var zones *dns.Zones
+		if zones, err = dns.Compile(c.before.Config.DNSZones); err == nil {
+			e.names.Serve(zones)
+		}
+	}
+	return errors.Join(err, e.withdraw(c))
+}
+
+// withdraw stops what the change has started.
+func (e *engine) withdraw(c *change) error {
+	var errs []error
+	for _, ep := range c.bound {
+		errs = append(errs, e.closeSocket(ep))
+	}
+	if c.names != nil {
+		errs = append(errs, c.names.Close())
+	}
+	e.probe(specsOf(c.old))
+	// The apply's own time may be up; giving back must not fail for that.
+	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
+	return errors.Join(append(errs, e.fleet.set(ctx, e.wanted(c.before)))...)
+}
+
+func (e *engine) closeSocket(ep netip.AddrPort) error {
+	e.mu.Lock()
+	socket := e.sockets[ep]
+	delete(e.sockets, ep)
+	e.mu.Unlock()
+	return socket.Close()
+}
+
+func specsOf(listeners map[string]*listener) []*balance.Listener {
+	specs := make([]*balance.Listener, 0, len(listeners))
+	for _, l := range listeners {
+		specs = append(specs, l.spec)
+	}
+	return specs
+}
+
+func (c *change) meantToRun(instance string) bool {
+	i := c.after.Config.Instance(instance)
+	return i != nil && i.Status != spec.StatusStopped
+}
+
+func (c *change) step(phase, address, message string) {
+	c.emit(control.Event{Phase: phase, Address: address, Message: message})
+}
+
+func orElse(s, otherwise string) string {
+	if s == "" {
+		return otherwise
+	}
+	return s
+}

@@ -1,0 +1,140 @@
+package balance
+
+import (
+	"math/bits"
+	"sync"
+	"sync/atomic"
+)
+
+const noLeaf = -1
+
+// leastLoaded answers wlc: which server has the fewest connections in flight for
+// its weight. It is a tournament: the leaves are the servers of one Table, sorted by
+// name, and every node above holds the better of its two children, so that a
+// connection that begins or ends replays log2(n) matches instead of scanning all.
+//
+// Counts in flight are read from the flights, where Done changes them before it
+// takes the mutex; it then replays that server's matches, so the tree is
+// right again whenever nobody waits for the mutex.
+type leastLoaded struct {
+	// inUse spares the other schedulers the mutex. It is set before the first wlc
+	// pick builds the tree, so a Done that still saw it unset was counted by then.
+	inUse atomic.Bool
+
+	mu      sync.Mutex
+	table   *Table // whose servers the leaves are
+	leaves  []leaf
+	winners []int32 // a heap-shaped tree: children of k are 2k and 2k+1; noLeaf = nobody
+	base    int     // index of the first leaf's node
+}
+
+type leaf struct {
+	backend uint16
+	weight  int64
+	turns   int64 // picks since the servers to choose from last changed
+	flight  *flight
+}
+
+// pick chooses a server of t that is not in tried and counts the connection.
+func (l *leastLoaded) pick(t *Table, s *State, tried Tried) (int, bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.table != t {
+		l.build(t, s)
+	}
+	best := l.winners[1]
+	if len(tried) > 0 {
+		best = l.bestWithout(tried)
+	}
+	if best == noLeaf {
+		return 0, false
+	}
+	f := &l.leaves[best]
+	f.turns++
+	f.flight.active.Add(1)
+	l.replay(best)
+	return int(f.backend), true
+}
+
+// settle replays the matches of a server whose connections became fewer.
+func (l *leastLoaded) settle(f *flight) {
+	l.mu.Lock()
+	if f.leaf != noLeaf {
+		l.replay(f.leaf)
+	}
+	l.mu.Unlock()
+}
+
+// build starts a tournament over the servers of t. Turns start at zero: carried
+// over, they would give a server that is new, back, or heavier than before every
+// idle moment's connection until it caught up with the past of the others.
+func (l *leastLoaded) build(t *Table, s *State) {
+	for i := range l.leaves {
+		l.leaves[i].flight.leaf = noLeaf
+	}
+	n := len(t.members)
+	l.table = t
+	l.leaves = make([]leaf, n)
+	l.base = 1 << bits.Len(uint(max(n, 2)-1))
+	l.winners = make([]int32, 2*l.base)
+	for i := range l.winners {
+		l.winners[i] = noLeaf
+	}
+	for i, m := range t.members {
+		f := s.flights[m]
+		f.leaf = int32(i)
+		l.leaves[i] = leaf{backend: m, weight: int64(t.listener.Backends[m].Weight), flight: f}
+		l.winners[l.base+i] = int32(i)
+	}
+	for k := l.base - 1; k > 0; k-- {
+		l.winners[k] = l.better(l.winners[2*k], l.winners[2*k+1])
+	}
+}
+
+// replay plays the matches of a leaf whose counts changed, up to the first that it
+// neither wins nor used to win: nothing above that one hangs on it.
+func (l *leastLoaded) replay(leaf int32) {
+	for k := (l.base + int(leaf)) / 2; k > 0; k /= 2 {
+		winner := l.better(l.winners[2*k], l.winners[2*k+1])
+		if winner != leaf && winner == l.winners[k] {
+			return
+		}
+		l.winners[k] = winner
+	}
+}
+
+// better returns the leaf that wins: fewer connections for its weight (LVS's
+// formula, cross-multiplied), then fewer turns for its weight counting the one at
+// stake, then the earlier name. a is left of b.
+func (l *leastLoaded) better(a, b int32) int32 {
+	if b == noLeaf {
+		return a
+	}
+	if a == noLeaf {
+		return b
+	}
+	p, q := &l.leaves[a], &l.leaves[b]
+	loadP, loadQ := p.flight.active.Load()*q.weight, q.flight.active.Load()*p.weight
+	if loadP != loadQ {
+		if loadP < loadQ {
+			return a
+		}
+		return b
+	}
+	if (q.turns+1)*p.weight < (p.turns+1)*q.weight {
+		return b
+	}
+	return a
+}
+
+// bestWithout is the winner among the servers not tried: retries are rare enough
+// for a scan.
+func (l *leastLoaded) bestWithout(tried Tried) int32 {
+	best := int32(noLeaf)
+	for i := range l.leaves {
+		if !tried.has(l.leaves[i].backend) {
+			best = l.better(best, int32(i))
+		}
+	}
+	return best
+}

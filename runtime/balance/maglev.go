@@ -1,0 +1,107 @@
+package balance
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"github.com/cespare/xxhash/v2"
+)
+
+// hashSlots is the size of the tables of sch and tch: the prime of the Maglev
+// paper, which keeps shares within 1 % up to some 650 servers.
+const hashSlots = 65537
+
+// preference is the order in which a server asks for slots: offset, offset+skip,
+// offset+2*skip … modulo the (prime) number of slots, so each slot once.
+type preference struct {
+	offset, skip uint32
+}
+
+// preferenceOf derives a server's order from its name, so that it depends neither
+// on the other servers nor on their order. Two hashes under distinct seeds are
+// independent enough.
+func preferenceOf(name string, seed uint64) preference {
+	var d xxhash.Digest
+	d.ResetWithSeed(seed)
+	_, _ = d.WriteString(name) // never fails
+	offset := d.Sum64() % hashSlots
+	d.ResetWithSeed(^seed)
+	_, _ = d.WriteString(name)
+	return preference{offset: uint32(offset), skip: uint32(d.Sum64()%(hashSlots-1)) + 1}
+}
+
+// maglev fills a table of size slots (a prime) with indices into prefs. Servers
+// take rounds in order and claim their most preferred free slot; one of half the
+// greatest weight sits out every second round, so slots are proportional to
+// weights. Weights are > 0.
+func maglev(prefs []preference, weights []int, size uint32) []uint16 {
+	const free = ^uint16(0)
+	table := make([]uint16, size)
+	for i := range table {
+		table[i] = free
+	}
+	heaviest := 0
+	for _, w := range weights {
+		heaviest = max(heaviest, w)
+	}
+	next := make([]uint32, len(prefs)) // the slot that a server asks for next
+	for i, p := range prefs {
+		next[i] = p.offset
+	}
+	due := make([]int, len(prefs)) // round*weight that the next claim waits for
+	for round, left := 1, size; ; round++ {
+		for i, p := range prefs {
+			if round*weights[i] < due[i] {
+				continue
+			}
+			due[i] += heaviest
+			slot := next[i]
+			for table[slot] != free {
+				slot = advance(slot, p.skip, size)
+			}
+			table[slot] = uint16(i)
+			next[i] = advance(slot, p.skip, size)
+			if left--; left == 0 {
+				return table
+			}
+		}
+	}
+}
+
+func advance(slot, skip, size uint32) uint32 {
+	if slot += skip; slot >= size {
+		slot -= size
+	}
+	return slot
+}
+
+// sourceSlot is the slot of a client under sch: its address alone decides.
+func sourceSlot(seed uint64, c Client) int {
+	var key [24]byte
+	hi, lo := words(c.Source.Addr())
+	binary.LittleEndian.PutUint64(key[0:], seed)
+	binary.LittleEndian.PutUint64(key[8:], hi)
+	binary.LittleEndian.PutUint64(key[16:], lo)
+	return int(xxhash.Sum64(key[:]) % hashSlots)
+}
+
+// tupleSlot is the slot of a connection under tch: both addresses and both ports.
+func tupleSlot(seed uint64, c Client) int {
+	var key [48]byte
+	hi, lo := words(c.Source.Addr())
+	binary.LittleEndian.PutUint64(key[0:], seed)
+	binary.LittleEndian.PutUint64(key[8:], hi)
+	binary.LittleEndian.PutUint64(key[16:], lo)
+	hi, lo = words(c.Destination.Addr())
+	binary.LittleEndian.PutUint64(key[24:], hi)
+	binary.LittleEndian.PutUint64(key[32:], lo)
+	binary.LittleEndian.PutUint64(key[40:], uint64(c.Source.Port())<<16|uint64(c.Destination.Port()))
+	return int(xxhash.Sum64(key[:]) % hashSlots)
+}
+
+// words are the 16 bytes of an address; an IPv4 address and its IPv6-mapped form are
+// one client. Keys are written in whole words because the hash reads them so.
+func words(a netip.Addr) (hi, lo uint64) {
+	b := a.As16()
+	return binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])
+}

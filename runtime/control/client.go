@@ -1,0 +1,141 @@
+package control
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"net"
+	"net/http"
+	"path/filepath"
+	"syscall"
+)
+
+// Client talks to the daemon of one working folder.
+type Client struct {
+	http *http.Client
+}
+
+// Dial returns a client for the daemon of the working folder dir, or
+// ErrNotRunning when none answers.
+func Dial(dir string) (*Client, error) {
+	folder := filepath.Join(dir, Folder)
+	probe, err := DialSocket(context.Background(), folder, SocketName)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return nil, ErrNotRunning
+	}
+	if err != nil {
+		return nil, fmt.Errorf("runtime socket %s: %w", filepath.Join(folder, SocketName), err)
+	}
+	probe.Close()
+	return &Client{http: &http.Client{Transport: &http.Transport{
+		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
+			return DialSocket(ctx, folder, SocketName)
+		},
+	}}}, nil
+}
+
+// Status asks for the daemon's status document.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	var s Status
+	return &s, c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+}
+
+// Generation waits until no apply is under way, then tells what is live.
+func (c *Client) Generation(ctx context.Context) (Generation, error) {
+	var g Generation
+	return g, c.call(ctx, http.MethodGet, "/v1/generation", nil, &g)
+}
+
+// WaitDrained returns when nothing drains any more.
+func (c *Client) WaitDrained(ctx context.Context) error {
+	return c.call(ctx, http.MethodGet, "/v1/drained", nil, nil)
+}
+
+// StopInstance stops an instance as an operator or an accident would: its
+// sockets close, connects are refused.
+func (c *Client) StopInstance(ctx context.Context, address string) error {
+	return c.call(ctx, http.MethodPost, "/v1/instance", instanceRequest{address, false}, nil)
+}
+
+// StartInstance starts an instance that was stopped.
+func (c *Client) StartInstance(ctx context.Context, address string) error {
+	return c.call(ctx, http.MethodPost, "/v1/instance", instanceRequest{address, true}, nil)
+}
+
+// Shutdown asks the daemon to end. It returns when the daemon has heard, not
+// when it is gone.
+func (c *Client) Shutdown(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/shutdown", struct{}{}, nil)
+}
+
+// Apply sends one configuration and reports each step. The error is an *Error
+// when the daemon refused or withdrew the change; any other error leaves the
+// outcome open, and Generation tells it.
+func (c *Client) Apply(ctx context.Context, req Request, step func(Event)) error {
+	resp, err := c.send(ctx, http.MethodPost, "/v1/apply", req)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	in := json.NewDecoder(resp.Body)
+	for {
+		var m message
+		if err := in.Decode(&m); err != nil {
+			if errors.Is(err, io.EOF) {
+				err = io.ErrUnexpectedEOF
+			}
+			return fmt.Errorf("runtime: the daemon broke off during apply: %w", err)
+		}
+		switch {
+		case m.Event != nil:
+			step(*m.Event)
+		case m.Error != nil:
+			return m.Error
+		case m.Done:
+			return nil
+		}
+	}
+}
+
+func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	resp, err := c.send(ctx, method, path, body)
+	if err != nil {
+		return err
+	}
+	defer resp.Body.Close()
+	if resp.StatusCode != http.StatusOK {
+		var m message
+		if err := json.NewDecoder(resp.Body).Decode(&m); err == nil && m.Error != nil {
+			return m.Error
+		}
+		return fmt.Errorf("runtime: %s %s: %s", method, path, resp.Status)
+	}
+	if into == nil {
+		_, err := io.Copy(io.Discard, resp.Body)
+		return err
+	}
+	if err := json.NewDecoder(resp.Body).Decode(into); err != nil {
+		return fmt.Errorf("runtime: %s %s: %w", method, path, err)
+	}
+	return nil
+}
+
+func (c *Client) send(ctx context.Context, method, path string, body any) (*http.Response, error) {
+	data, err := json.Marshal(body)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %s %s: %w", method, path, err)
+	}
+	req, err := http.NewRequestWithContext(ctx, method, "http://runtime"+path, bytes.NewReader(data))
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %s %s: %w", method, path, err)
+	}
+	resp, err := c.http.Do(req)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: the daemon does not answer: %w", err)
+	}
+	return resp, nil
+}

@@ -1,0 +1,94 @@
+// Package control is the daemon's API and its client: JSON over HTTP on the unix
+// socket .slbctl/runtime.sock of a working folder.
+//
+//	client, err := control.Dial(dir)
+//	if errors.Is(err, control.ErrNotRunning) { … }
+//	status, err := client.Status(ctx)
+//
+// There is no TCP port: the socket is 0600 in a folder of 0700, and the peer's
+// user id is checked on every connection, so neither another user nor a web page
+// can reach it.
+package control
+
+import (
+	"context"
+	"errors"
+	"time"
+
+	"slbctl/spec"
+)
+
+// ErrNotRunning says that no daemon answers in the folder.
+var ErrNotRunning = errors.New("the runtime is not running: start it with `slbctl apply` or `slbctl runtime start`")
+
+// Engine is what the API serves; the daemon implements it.
+type Engine interface {
+	Status() *Status
+	// Generation waits until no apply is under way, then tells what is live.
+	Generation(ctx context.Context) (Generation, error)
+	// Apply makes a configuration live in the phases of Event. It returns an
+	// *Error; when it does, nothing has changed.
+	Apply(ctx context.Context, req Request, emit func(Event)) error
+	// SetInstance stops or starts one instance by hand.
+	SetInstance(ctx context.Context, address string, running bool) error
+	// WaitDrained waits until nothing is draining.
+	WaitDrained(ctx context.Context) error
+	// Shutdown asks the daemon to end; it returns at once.
+	Shutdown()
+}
+
+// Generation names a committed configuration.
+type Generation struct {
+	Generation uint64 `json:"generation"` // counts up from 1; 0 = nothing applied yet
+	Hash       string `json:"hash"`       // digest of its configuration
+}
+
+// Request asks for one configuration to become live.
+type Request struct {
+	Generation uint64        `json:"generation"` // the new one
+	Base       uint64        `json:"base"`       // the one it was planned on
+	Hash       string        `json:"hash"`
+	Config     *spec.Config  `json:"config"`
+	Wait       string        `json:"wait"`    // WaitVerified, WaitDrained, WaitNone
+	Timeout    time.Duration `json:"timeout"` // for the phases up to verify
+}
+
+// How long an apply stays: until every instance of ours is well, until what it
+// removed is drained and gone, or not at all.
+const (
+	WaitVerified = "verified"
+	WaitDrained  = "drained"
+	WaitNone     = "false"
+)
+
+// Event is one step of an apply.
+type Event struct {
+	Phase   string `json:"phase"` // prepare, commit, verify, drain, remove
+	Address string `json:"address,omitempty"`
+	Message string `json:"message"`
+}
+
+// The phases of an apply, in order.
+const (
+	PhasePrepare = "prepare"
+	PhaseCommit  = "commit"
+	PhaseVerify  = "verify"
+	PhaseDrain   = "drain"
+	PhaseRemove  = "remove"
+)
+
+// Error is a refusal by the daemon. After it the previous generation is live.
+type Error struct {
+	Code    string `json:"code"`
+	Message string `json:"message"`
+}
+
+// Codes of Error.
+const (
+	CodeRefused  = "refused"  // preparing failed: a port is taken, a file is missing
+	CodeVerify   = "verify"   // the new configuration did not get well and was withdrawn
+	CodeStale    = "stale"    // the base generation is not the live one
+	CodeNotFound = "notfound" // no such resource
+)
+
+func (e *Error) Error() string { return e.Message }

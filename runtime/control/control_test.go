@@ -1,0 +1,196 @@
+package control_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-cmp/cmp"
+
+	"slbctl/runtime/control"
+	"slbctl/spec"
+)
+
+// engine is a control.Engine that remembers what it was asked.
+type engine struct {
+	applied  control.Request
+	fail     error
+	set      map[string]bool
+	shutdown chan struct{}
+}
+
+func (e *engine) Status() *control.Status {
+	return &control.Status{FormatVersion: "1.0", Runtime: control.Runtime{Generation: 7}}
+}
+
+func (e *engine) Generation(context.Context) (control.Generation, error) {
+	return control.Generation{Generation: 7, Hash: "abc"}, nil
+}
+
+func (e *engine) Apply(_ context.Context, req control.Request, emit func(control.Event)) error {
+	e.applied = req
+	emit(control.Event{Phase: control.PhasePrepare, Address: "instance.A", Message: "serves"})
+	emit(control.Event{Phase: control.PhaseCommit, Message: "takes over"})
+	return e.fail
+}
+
+func (e *engine) SetInstance(_ context.Context, address string, running bool) error {
+	if address == "instance.gone" {
+		return &control.Error{Code: control.CodeNotFound, Message: "no such instance"}
+	}
+	e.set[address] = running
+	return nil
+}
+
+func (e *engine) WaitDrained(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+
+func (e *engine) Shutdown() { close(e.shutdown) }
+
+// serve runs the API of an engine in a folder of its own.
+func serve(t *testing.T, dir string) (*engine, *control.Client) {
+	t.Helper()
+	folder := filepath.Join(dir, control.Folder)
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	e := &engine{set: map[string]bool{}, shutdown: make(chan struct{})}
+	socket, err := control.Listen(folder, control.SocketName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := control.NewServer(e)
+	done := make(chan error, 1)
+	go func() { done <- server.Serve(socket) }()
+	t.Cleanup(func() {
+		server.Close()
+		if err := <-done; !errors.Is(err, http.ErrServerClosed) {
+			t.Errorf("server ended with %v", err)
+		}
+	})
+	client, err := control.Dial(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return e, client
+}
+
+func TestCallsReachTheEngine(t *testing.T) {
+	e, client := serve(t, t.TempDir())
+	ctx := t.Context()
+	status, err := client.Status(ctx)
+	if err != nil || status.Runtime.Generation != 7 {
+		t.Errorf("status = %+v, %v", status, err)
+	}
+	g, err := client.Generation(ctx)
+	if err != nil || g != (control.Generation{Generation: 7, Hash: "abc"}) {
+		t.Errorf("generation = %+v, %v", g, err)
+	}
+	if err := errors.Join(client.StopInstance(ctx, "instance.A"), client.StartInstance(ctx, "instance.B")); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(map[string]bool{"instance.A": false, "instance.B": true}, e.set); diff != "" {
+		t.Error(diff)
+	}
+	if err := client.Shutdown(ctx); err != nil {
+		t.Error(err)
+	}
+	<-e.shutdown
+}
+
+func TestApplyStreamsEventsAndCarriesTheConfiguration(t *testing.T) {
+	e, client := serve(t, t.TempDir())
+	req := control.Request{
+		Generation: 8, Base: 7, Hash: "def", Wait: control.WaitVerified, Timeout: time.Minute,
+		Config: &spec.Config{Instances: []*spec.Instance{{Meta: spec.Meta{Address: "instance.A"}, Ports: []uint16{80}}}},
+	}
+	var phases []string
+	err := client.Apply(t.Context(), req, func(ev control.Event) { phases = append(phases, ev.Phase) })
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff([]string{control.PhasePrepare, control.PhaseCommit}, phases); diff != "" {
+		t.Error(diff)
+	}
+	if e.applied.Config == nil || e.applied.Config.Instances[0].Address != "instance.A" || e.applied.Timeout != time.Minute {
+		t.Errorf("the engine got %+v", e.applied)
+	}
+}
+
+func TestErrorsKeepTheirCode(t *testing.T) {
+	e, client := serve(t, t.TempDir())
+	e.fail = &control.Error{Code: control.CodeVerify, Message: "instance.A is abnormal"}
+	var refused *control.Error
+	err := client.Apply(t.Context(), control.Request{}, func(control.Event) {})
+	if !errors.As(err, &refused) || *refused != (control.Error{Code: control.CodeVerify, Message: "instance.A is abnormal"}) {
+		t.Errorf("apply: %v", err)
+	}
+	err = client.StopInstance(t.Context(), "instance.gone")
+	if !errors.As(err, &refused) || refused.Code != control.CodeNotFound {
+		t.Errorf("stop: %v", err)
+	}
+	e.fail = errors.New("disk full")
+	err = client.Apply(t.Context(), control.Request{}, func(control.Event) {})
+	if !errors.As(err, &refused) || *refused != (control.Error{Code: control.CodeRefused, Message: "disk full"}) {
+		t.Errorf("apply with a plain error: %v", err)
+	}
+}
+
+func TestAnyFolderWorks(t *testing.T) {
+	dir := t.TempDir()
+	for len(dir) < 600 {
+		dir = filepath.Join(dir, strings.Repeat("d", 100))
+	}
+	if _, client := serve(t, dir); client == nil {
+		t.Fatal("no client")
+	}
+	info, err := os.Stat(filepath.Join(dir, control.Folder, control.SocketName))
+	if err != nil || info.Mode().Perm() != 0o600 {
+		t.Errorf("socket mode = %v, %v; want 0600", info.Mode(), err)
+	}
+}
+
+func TestDialWithoutDaemon(t *testing.T) {
+	dir := t.TempDir()
+	if _, err := control.Dial(dir); !errors.Is(err, control.ErrNotRunning) {
+		t.Errorf("empty folder: %v", err)
+	}
+	// A killed daemon leaves its socket file behind: nothing listens there.
+	folder := filepath.Join(dir, control.Folder)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := control.Listen(folder, control.SocketName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	stale := filepath.Join(folder, control.SocketName)
+	if err := os.Rename(stale, stale+".kept"); err != nil {
+		t.Fatal(err)
+	}
+	socket.Close()
+	if err := os.Rename(stale+".kept", stale); err != nil {
+		t.Fatal(err)
+	}
+	if _, err := control.Dial(dir); !errors.Is(err, control.ErrNotRunning) {
+		t.Errorf("stale socket: %v", err)
+	}
+	again, err := control.Listen(folder, control.SocketName)
+	if err != nil {
+		t.Fatalf("listen over a stale socket: %v", err)
+	}
+	again.Close()
+}
+
+func TestWaitEndsWithItsContext(t *testing.T) {
+	_, client := serve(t, t.TempDir())
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
+	defer cancel()
+	if err := client.WaitDrained(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		t.Errorf("wait: %v", err)
+	}
+}

@@ -1,0 +1,117 @@
+package control
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"time"
+)
+
+// maxRequest bounds one request's body: a configuration of 100,000 resources fits.
+const maxRequest = 256 << 20
+
+// message is one line of an apply's answer: events, then exactly one end.
+type message struct {
+	Event *Event `json:"event,omitempty"`
+	Error *Error `json:"error,omitempty"`
+	Done  bool   `json:"done,omitempty"`
+}
+
+type instanceRequest struct {
+	Address string `json:"address"`
+	Running bool   `json:"running"`
+}
+
+// NewServer returns the HTTP server of an engine's API; Serve it on Listen's socket.
+func NewServer(e Engine) *http.Server {
+	mux := http.NewServeMux()
+	mux.HandleFunc("GET /v1/status", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, e.Status())
+	})
+	mux.HandleFunc("GET /v1/generation", func(w http.ResponseWriter, r *http.Request) {
+		g, err := e.Generation(r.Context())
+		replyOr(w, g, err)
+	})
+	mux.HandleFunc("GET /v1/drained", func(w http.ResponseWriter, r *http.Request) {
+		replyOr(w, struct{}{}, e.WaitDrained(r.Context()))
+	})
+	mux.HandleFunc("POST /v1/apply", func(w http.ResponseWriter, r *http.Request) { serveApply(e, w, r) })
+	mux.HandleFunc("POST /v1/instance", func(w http.ResponseWriter, r *http.Request) {
+		var req instanceRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		replyOr(w, struct{}{}, e.SetInstance(r.Context(), req.Address, req.Running))
+	})
+	mux.HandleFunc("POST /v1/shutdown", func(w http.ResponseWriter, _ *http.Request) {
+		reply(w, struct{}{})
+		e.Shutdown()
+	})
+	return &http.Server{Handler: mux, ReadHeaderTimeout: 5 * time.Second}
+}
+
+// serveApply streams an apply's events, one JSON object a line. The apply does
+// not end with its client: a command line that dies half way leaves the daemon
+// to finish, and the next command learns the outcome from Generation.
+func serveApply(e Engine, w http.ResponseWriter, r *http.Request) {
+	var req Request
+	if !decode(w, r, &req) {
+		return
+	}
+	out := json.NewEncoder(w)
+	flush := http.NewResponseController(w).Flush
+	send := func(m message) {
+		// A client that went away is not an error of the apply.
+		if out.Encode(m) == nil {
+			_ = flush()
+		}
+	}
+	err := e.Apply(context.WithoutCancel(r.Context()), req, func(ev Event) { send(message{Event: &ev}) })
+	if err != nil {
+		send(message{Error: asError(err)})
+		return
+	}
+	send(message{Done: true})
+}
+
+func decode(w http.ResponseWriter, r *http.Request, into any) bool {
+	err := json.NewDecoder(http.MaxBytesReader(w, r.Body, maxRequest)).Decode(into)
+	if err != nil {
+		fail(w, http.StatusBadRequest, &Error{Code: CodeRefused, Message: fmt.Sprintf("control request: %v", err)})
+	}
+	return err == nil
+}
+
+func reply(w http.ResponseWriter, v any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(v) // the client is gone if this fails
+}
+
+func replyOr(w http.ResponseWriter, v any, err error) {
+	if err == nil {
+		reply(w, v)
+		return
+	}
+	e := asError(err)
+	status := http.StatusConflict
+	if e.Code == CodeNotFound {
+		status = http.StatusNotFound
+	}
+	fail(w, status, e)
+}
+
+func fail(w http.ResponseWriter, status int, e *Error) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(status)
+	_ = json.NewEncoder(w).Encode(message{Error: e})
+}
+
+func asError(err error) *Error {
+	var e *Error
+	if errors.As(err, &e) {
+		return e
+	}
+	return &Error{Code: CodeRefused, Message: err.Error()}
+}

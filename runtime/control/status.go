@@ -1,0 +1,92 @@
+package control
+
+import "time"
+
+// Status is the document of `slbctl status -json`. Fields stand in the order of
+// their JSON keys, so the document's keys are sorted.
+type Status struct {
+	DNS           DNS            `json:"dns"`
+	Draining      []Draining     `json:"draining"`
+	FormatVersion string         `json:"format_version"`
+	Instances     []Instance     `json:"instances"`
+	LoadBalancers []LoadBalancer `json:"load_balancers"`
+	Runtime       Runtime        `json:"runtime"`
+}
+
+// Runtime is the daemon itself.
+type Runtime struct {
+	Generation    uint64  `json:"generation"`
+	Loops         int     `json:"loops"`
+	PID           int     `json:"pid"`
+	UptimeSeconds float64 `json:"uptime_seconds"`
+}
+
+// LoadBalancer is one balancer and its listeners.
+type LoadBalancer struct {
+	Address   string     `json:"address"`
+	IP        string     `json:"ip"`
+	Listeners []Listener `json:"listeners"`
+	Status    string     `json:"status"`
+}
+
+// Listener is one port of a balancer. Port is the declared one, Bound the real one.
+type Listener struct {
+	Address     string    `json:"address"`
+	Backends    []Backend `json:"backends"`
+	Bound       uint16    `json:"bound"`
+	BytesIn     int64     `json:"bytes_in"`  // from clients
+	BytesOut    int64     `json:"bytes_out"` // to clients
+	Connections int64     `json:"connections"`
+	Errors      int64     `json:"errors"` // connections that got no server
+	Port        uint16    `json:"port"`
+	Protocol    string    `json:"protocol"`
+	Requests    int64     `json:"requests"` // connections accepted, on L4
+	Scheduler   string    `json:"scheduler"`
+	Status      string    `json:"status"`
+}
+
+// Backend is one server of a listener.
+type Backend struct {
+	Address     string    `json:"address"`
+	Bound       uint16    `json:"bound"`
+	Connections int64     `json:"connections"`
+	Errors      int64     `json:"errors"` // connects that failed
+	Health      string    `json:"health"` // normal, abnormal, unavailable
+	IP          string    `json:"ip"`
+	Port        uint16    `json:"port"`
+	Reason      string    `json:"reason"`
+	Requests    int64     `json:"requests"`
+	Share       float64   `json:"share"` // of new connections, 0 to 1
+	Since       time.Time `json:"since"`
+	Weight      int       `json:"weight"`
+}
+
+// Instance is one web server of ours.
+type Instance struct {
+	Address string   `json:"address"`
+	Bound   []uint16 `json:"bound"`
+	IP      string   `json:"ip"`
+	Ports   []uint16 `json:"ports"`
+	Status  string   `json:"status"` // running or stopped
+}
+
+// DNS is the name server. Address is IP:PORT, empty when it does not run.
+type DNS struct {
+	Address string `json:"address"`
+	Zones   []Zone `json:"zones"`
+}
+
+// Zone is one zone that the name server answers for.
+type Zone struct {
+	Address string `json:"address"`
+	Domain  string `json:"domain"`
+	Records int    `json:"records"`
+}
+
+// Draining is something that takes nothing new and finishes what it has.
+type Draining struct {
+	Address     string    `json:"address"` // backend or instance
+	Connections int64     `json:"connections"`
+	Listener    string    `json:"listener"`
+	Until       time.Time `json:"until"`
+}

@@ -1,0 +1,162 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"time"
+
+	"slbctl/runtime/balance"
+	"slbctl/runtime/control"
+	"slbctl/runtime/proxy"
+	"slbctl/runtime/webserver"
+)
+
+// drain is what one apply took out of service: it takes nothing new, finishes
+// what it has, and is gone when that has ended or its time is up.
+type drain struct {
+	backends  []draining
+	instances []webserver.Instance
+	ended     bool // nothing is open any more: its instances stop
+}
+
+// draining is one backend of one listener. Its name is empty for a listener that
+// is gone with all its backends.
+type draining struct {
+	handler  *proxy.Handler
+	listener string
+	backend  string
+	until    time.Time
+	done     <-chan struct{}
+}
+
+// retire takes out of service what the committed change leaves behind: sockets
+// at once, connections and instances when they are drained.
+func (e *engine) retire(c *change) {
+	e.closeUnused(c)
+	e.retireNames(c)
+	e.probe(c.compiled)
+	d := e.startDrain(c)
+	if len(d.backends)+len(d.instances) == 0 {
+		return
+	}
+	e.mu.Lock()
+	e.drains = append(e.drains, d)
+	e.mu.Unlock()
+	for _, b := range d.backends {
+		c.step(control.PhaseDrain, b.listener, fmt.Sprintf("%s finishes its connections until %s", orElse(b.backend, "the listener"), b.until.Format(time.TimeOnly)))
+	}
+	go e.finish(d)
+}
+
+// closeUnused closes the sockets that no listener serves on any more.
+func (e *engine) closeUnused(c *change) {
+	used := map[netip.AddrPort]bool{}
+	for _, l := range c.compiled {
+		used[l.Endpoint] = used[l.Endpoint] || l.Serving
+	}
+	for ep := range maps.Clone(e.sockets) {
+		if used[ep] {
+			continue
+		}
+		if err := e.closeSocket(ep); err != nil {
+			e.log.Error("close socket", "endpoint", ep, "error", err)
+		}
+	}
+}
+
+// startDrain marks what goes. A backend goes when it left its listener, moved to
+// another endpoint, or its listener stopped serving.
+func (e *engine) startDrain(c *change) *drain {
+	d := &drain{instances: without(instancesOf(c.before), served(instancesOf(c.after)))}
+	now := time.Now()
+	for _, old := range c.old {
+		if !old.spec.Serving {
+			continue
+		}
+		until := now.Add(old.spec.Drain)
+		next := e.listeners[old.spec.Address]
+		if next == nil || !next.spec.Serving {
+			done := old.handler.DrainAll(until)
+			d.backends = append(d.backends, draining{old.handler, old.spec.Address, "", until, done})
+			continue
+		}
+		for _, b := range old.spec.Backends {
+			stays := slices.ContainsFunc(next.spec.Backends, func(n balance.Backend) bool { return n.Name == b.Name && n.Endpoint == b.Endpoint })
+			if !stays {
+				done := old.handler.Drain(b.Name, until)
+				d.backends = append(d.backends, draining{old.handler, old.spec.Address, b.Name, until, done})
+			}
+		}
+	}
+	for i := range d.instances {
+		d.instances[i].Draining = true
+	}
+	return d
+}
+
+// finish waits for a drain and then stops its instances.
+func (e *engine) finish(d *drain) {
+	ctx := context.Background()
+	addresses := make([]string, len(d.instances))
+	for i, instance := range d.instances {
+		addresses[i] = instance.Address
+	}
+	if err := e.fleet.draining(ctx, addresses); err != nil {
+		e.log.Error("drain instances", "error", err)
+	}
+	for _, b := range d.backends {
+		<-b.done
+	}
+	if e.hold(e.life) != nil {
+		return // the daemon ends, and all instances with it
+	}
+	defer e.release()
+	e.mu.Lock()
+	d.ended = true
+	e.mu.Unlock()
+	if err := e.fleet.set(ctx, e.wanted(e.current())); err != nil {
+		e.log.Error("stop drained instances", "error", err)
+	}
+	e.log.Info("drained", "backends", len(d.backends), "instances", len(d.instances))
+	e.mu.Lock()
+	e.drains = slices.DeleteFunc(e.drains, func(o *drain) bool { return o == d })
+	e.broadcast()
+	e.mu.Unlock()
+}
+
+// WaitDrained implements control.Engine.
+func (e *engine) WaitDrained(ctx context.Context) error {
+	return e.await(ctx, func() bool { return len(e.drains) == 0 })
+}
+
+// retireNames ends the name server that the change has replaced or made
+// superfluous.
+func (e *engine) retireNames(c *change) {
+	e.mu.Lock()
+	old := e.names
+	switch {
+	case c.names != nil:
+		e.names = c.names
+	case len(c.req.Config.DNSZones) == 0:
+		e.names = nil
+	default:
+		old = nil
+	}
+	e.mu.Unlock()
+	if old != nil {
+		if err := old.Close(); err != nil {
+			e.log.Error("close the old name server", "error", err)
+		}
+	}
+}
+
+// open counts the connections that have not ended.
+func (b draining) open() int64 {
+	if b.backend != "" {
+		return b.handler.Active(b.backend)
+	}
+	return b.handler.Counters().Connections
+}

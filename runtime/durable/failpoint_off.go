@@ -1,0 +1,7 @@
+//go:build !failpoint
+
+package durable
+
+// Failpoint marks a place at which tests stop the process. Without the build
+// tag failpoint it does nothing.
+func Failpoint(string) {}

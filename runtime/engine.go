@@ -1,0 +1,223 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"time"
+
+	"slbctl/runtime/balance"
+	"slbctl/runtime/control"
+	"slbctl/runtime/dns"
+	"slbctl/runtime/durable"
+	"slbctl/runtime/health"
+	"slbctl/runtime/proxy"
+	"slbctl/spec"
+)
+
+// engine is the daemon's state. Two locks keep it: busy is held for the whole of
+// a change (an apply, an instance stopped by hand), mu for the moments in which
+// fields are read or swapped. The data path takes neither.
+type engine struct {
+	dir      string
+	folder   *os.File // .slbctl, open so that socket paths stay short
+	log      *slog.Logger
+	exe      string
+	started  time.Time
+	life     context.Context // ends when the daemon is to end
+	shutdown context.CancelFunc
+
+	busy chan struct{} // one token: held by the change under way
+
+	mu        sync.Mutex
+	live      committed
+	listeners map[string]*listener // of the live generation, by address
+	sockets   map[netip.AddrPort]*proxy.Socket
+	verdicts  map[target]health.Event
+	changed   chan struct{} // closed and replaced at every verdict and drain
+	drains    []*drain
+	names     *dns.Server
+
+	fleet  *fleet
+	prober *health.Prober
+	// balancer is made at the first apply, which says how many loops it has.
+	balancer *proxy.Server
+}
+
+// target names one probed server: a backend that moves to another endpoint is
+// another one and has to prove itself again.
+type target struct {
+	listener string
+	backend  string
+	endpoint netip.AddrPort
+}
+
+// listener is one live listener: what was compiled, what survives between picks,
+// and the handler that takes its connections.
+type listener struct {
+	spec    *balance.Listener
+	state   *balance.State
+	handler *proxy.Handler
+	table   *balance.Table
+}
+
+func newEngine(life context.Context, dir string, opt Options, shutdown context.CancelFunc) (*engine, error) {
+	folder, err := os.Open(filepath.Join(dir, control.Folder))
+	if err != nil {
+		return nil, fmt.Errorf("runtime folder: %w", err)
+	}
+	e := &engine{
+		dir: dir, folder: folder, log: opt.Log, exe: opt.Executable,
+		started: time.Now(), life: life, shutdown: shutdown,
+		busy:      make(chan struct{}, 1),
+		live:      newCommitted(control.Generation{}, &spec.Config{}),
+		listeners: map[string]*listener{},
+		sockets:   map[netip.AddrPort]*proxy.Socket{},
+		verdicts:  map[target]health.Event{},
+		changed:   make(chan struct{}),
+	}
+	e.fleet = newFleet(e)
+	e.prober = health.New(e.observe)
+	return e, nil
+}
+
+// close ends everything the engine runs, the instances too: they go when the
+// daemon is told to, and stay only when it is killed. A change under way is
+// withdrawn first, since life has ended.
+func (e *engine) close() error {
+	e.busy <- struct{}{}
+	e.prober.Close()
+	e.mu.Lock()
+	names := e.names
+	e.mu.Unlock()
+	var errs []error
+	if names != nil {
+		errs = append(errs, names.Close())
+	}
+	if e.balancer != nil {
+		errs = append(errs, e.balancer.Close())
+	}
+	errs = append(errs, e.fleet.shutdown(), e.folder.Close())
+	return errors.Join(errs...)
+}
+
+// hold takes the right to change the engine.
+func (e *engine) hold(ctx context.Context) error {
+	select {
+	case e.busy <- struct{}{}:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+func (e *engine) release() { <-e.busy }
+
+func (e *engine) current() committed {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	return e.live
+}
+
+// Generation implements control.Engine.
+func (e *engine) Generation(ctx context.Context) (control.Generation, error) {
+	if err := e.hold(ctx); err != nil {
+		return control.Generation{}, err
+	}
+	defer e.release()
+	live := e.current()
+	return control.Generation{Generation: live.Generation, Hash: live.Hash}, nil
+}
+
+// Shutdown implements control.Engine.
+func (e *engine) Shutdown() { e.shutdown() }
+
+// SetInstance implements control.Engine: it stops or starts one instance by hand.
+// The next plan shows it, and the next apply ends it.
+func (e *engine) SetInstance(ctx context.Context, address string, running bool) error {
+	if err := e.hold(ctx); err != nil {
+		return err
+	}
+	defer e.release()
+	before := e.current()
+	if before.Config.Instance(address) == nil {
+		return &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf("%s does not run here: `slbctl status` lists the instances", address)}
+	}
+	after := before.withStopped(address, !running)
+	if err := e.fleet.set(ctx, e.wanted(after)); err != nil {
+		return err
+	}
+	if err := writeCommitted(durable.OS, e.dir, after); err != nil {
+		return errors.Join(err, e.fleet.set(ctx, e.wanted(before)))
+	}
+	e.mu.Lock()
+	e.live = after
+	e.mu.Unlock()
+	e.log.Info("instance set by hand", "address", address, "running", running)
+	return nil
+}
+
+// observe takes a verdict of the prober and gives every table that it concerns a
+// new one.
+func (e *engine) observe(ev health.Event) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	t := parseTarget(ev)
+	e.verdicts[t] = ev
+	if l := e.listeners[t.listener]; l != nil {
+		e.retable(l)
+	}
+	e.broadcast()
+	e.log.Info("health", "listener", t.listener, "backend", t.backend, "health", ev.Health.String(), "reason", ev.Reason)
+}
+
+// retable rebuilds a listener's table from the verdicts. The caller holds mu.
+func (e *engine) retable(l *listener) {
+	l.table = l.spec.Table(func(i int) balance.Health { return e.verdicts[targetOf(l.spec, i)].Health })
+	l.handler.SetTable(l.table)
+}
+
+// broadcast wakes who waits for a verdict or a drain. The caller holds mu.
+func (e *engine) broadcast() {
+	close(e.changed)
+	e.changed = make(chan struct{})
+}
+
+// await returns when ok says so, which it does under mu, or when ctx ends.
+func (e *engine) await(ctx context.Context, ok func() bool) error {
+	for {
+		e.mu.Lock()
+		done, changed := ok(), e.changed
+		e.mu.Unlock()
+		if done {
+			return nil
+		}
+		select {
+		case <-changed:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+}
+
+func targetOf(l *balance.Listener, i int) target {
+	b := l.Backends[i]
+	return target{listener: l.Address, backend: b.Name, endpoint: b.CheckEndpoint}
+}
+
+// The prober knows a backend by one name; ours carries the endpoint, so that the
+// old and the new server of a replacement are probed side by side.
+const endpointMark = "@"
+
+func (t target) proberName() string { return t.backend + endpointMark + t.endpoint.String() }
+
+func parseTarget(ev health.Event) target {
+	at := strings.LastIndex(ev.Backend, endpointMark)
+	return target{listener: ev.Listener, backend: ev.Backend[:at], endpoint: netip.MustParseAddrPort(ev.Backend[at+1:])}
+}

@@ -1,0 +1,43 @@
+// Package health probes backends and says when one gets well or sick.
+//
+//	prober := health.New(func(e health.Event) {
+//		log.Printf("%s %s is %s: %s", e.Listener, e.Backend, e.Health, e.Reason)
+//	})
+//	defer prober.Close()
+//	prober.Set([]health.Target{{
+//		Listener: `load_balancer.SLB1.listener["tcp:80"]`,
+//		Backend:  "instance.ECS01",
+//		Endpoint: netip.MustParseAddrPort("127.10.0.1:8080"),
+//		Check:    balance.Check{Enabled: true, Interval: 2 * time.Second, Timeout: 5 * time.Second, Healthy: 3, Unhealthy: 3},
+//	}})
+//
+// What a row of probe results means is decided by balance.Verdict, which the
+// simulator asks too; this package only probes and keeps the time. A backend
+// that stops answering is abnormal after timeout*U + interval*(U-1), one that
+// refuses after interval*(U-1), counted from its first failed probe.
+package health
+
+import (
+	"net/netip"
+	"time"
+
+	"slbctl/runtime/balance"
+)
+
+// Target is one backend of one listener to be probed.
+type Target struct {
+	Listener string // resource address
+	Backend  string // its name within the listener
+	Endpoint netip.AddrPort
+	Check    balance.Check
+}
+
+// Event tells the health of a target.
+type Event struct {
+	Listener string
+	Backend  string
+	Endpoint netip.AddrPort
+	Health   balance.Health
+	Reason   string
+	Since    time.Time // when Health last changed
+}

@@ -1,0 +1,227 @@
+//go:build linux
+
+package netloop
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/netip"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"golang.org/x/sys/unix"
+)
+
+func listen(t *testing.T, ep string, n int) ([]int, netip.AddrPort) {
+	t.Helper()
+	fds, bound, err := Listen(netip.MustParseAddrPort(ep), n)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		for _, fd := range fds {
+			unix.Close(fd)
+		}
+	})
+	return fds, bound
+}
+
+func TestListenSpreadsAndInherits(t *testing.T) {
+	for _, ep := range []string{"127.0.0.1:0", "[::1]:0"} {
+		t.Run(ep, func(t *testing.T) {
+			if ep[0] == '[' && !haveIPv6() {
+				t.Skip("no IPv6 here")
+			}
+			fds, bound := listen(t, ep, 3)
+			var clients []net.Conn
+			for range 60 {
+				c, err := net.Dial("tcp", bound.String())
+				if err != nil {
+					t.Fatal(err)
+				}
+				defer c.Close()
+				clients = append(clients, c)
+			}
+			sources, used := map[netip.AddrPort]bool{}, 0
+			for _, fd := range fds {
+				for n := 0; ; n++ {
+					conn, source, e := Accept(fd)
+					if e == unix.EAGAIN {
+						if n > 0 {
+							used++
+						}
+						break
+					} else if e != 0 {
+						t.Fatal(e)
+					}
+					sources[source] = true
+					for _, o := range [][2]int{{unix.IPPROTO_TCP, unix.TCP_NODELAY}, {unix.SOL_SOCKET, unix.SO_OOBINLINE}} {
+						if v, err := unix.GetsockoptInt(conn, o[0], o[1]); err != nil || v == 0 {
+							t.Errorf("option %v is %d, %v", o, v, err)
+						}
+					}
+					unix.Close(conn)
+				}
+			}
+			if used < 2 {
+				t.Errorf("%d of 3 sockets got connections", used)
+			}
+			for _, c := range clients {
+				if source := c.LocalAddr().(*net.TCPAddr).AddrPort(); !sources[source] {
+					t.Errorf("%v was not accepted, or as somebody else", source)
+				}
+			}
+		})
+	}
+}
+
+func haveIPv6() bool {
+	l, err := net.Listen("tcp", "[::1]:0")
+	if err == nil {
+		l.Close()
+	}
+	return err == nil
+}
+
+func TestListenErrors(t *testing.T) {
+	_, mine := listen(t, "127.0.0.1:0", 2)
+	other := listenInChild(t)
+	for name, test := range map[string]struct {
+		ep   netip.AddrPort
+		is   error
+		says []string
+	}{
+		"by this process":   {mine, unix.EADDRINUSE, []string{mine.String(), "this process"}},
+		"by another":        {other.ep, unix.EADDRINUSE, []string{fmt.Sprint("pid ", other.pid), "choose another port"}},
+		"of an any-address": {netip.AddrPortFrom(netip.IPv4Unspecified(), other.ep.Port()), unix.EADDRINUSE, []string{fmt.Sprint("pid ", other.pid)}},
+		"address of others": {netip.MustParseAddrPort("192.0.2.1:8080"), unix.EADDRNOTAVAIL, []string{"192.0.2.1:8080", "does not have the address"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			fds, _, err := Listen(test.ep, 2)
+			if !errors.Is(err, test.is) || len(fds) != 0 {
+				t.Fatalf("got %v and %d sockets, want %v", err, len(fds), test.is)
+			}
+			for _, want := range test.says {
+				if !strings.Contains(err.Error(), want) {
+					t.Errorf("error %q does not say %q", err, want)
+				}
+			}
+		})
+	}
+}
+
+func TestBindErrorTellsTheWaysOut(t *testing.T) {
+	err := BindError("tcp", netip.MustParseAddrPort("127.0.0.1:80"), &os.SyscallError{Syscall: "bind", Err: unix.EACCES})
+	for _, want := range []string{"SLBCTL_PORT_OFFSET=8000", "8080", "cap_net_bind_service", "ip_unprivileged_port_start"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("error %q does not say %q", err, want)
+		}
+	}
+	odd := errors.New("odd")
+	if err := BindError("udp", netip.MustParseAddrPort("127.0.0.1:53"), odd); !errors.Is(err, odd) {
+		t.Errorf("%v has lost its cause", err)
+	}
+}
+
+func TestBindErrorNamesUDPHolder(t *testing.T) {
+	c, err := net.ListenPacket("udp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	_, err = net.ListenPacket("udp", c.LocalAddr().String())
+	if err := BindError("udp", c.LocalAddr().(*net.UDPAddr).AddrPort(), err); !strings.Contains(err.Error(), "this process") {
+		t.Errorf("error %q does not name the holder", err)
+	}
+}
+
+type child struct {
+	ep  netip.AddrPort
+	pid int
+}
+
+// listenInChild has another process hold a port: a shell that inherits the
+// socket, which is then closed here.
+func listenInChild(t *testing.T) child {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd := exec.Command("cat")
+	cmd.ExtraFiles = []*os.File{f}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	ep := l.Addr().(*net.TCPAddr).AddrPort()
+	f.Close()
+	l.Close()
+	t.Cleanup(func() { in.Close(); cmd.Wait() })
+	return child{ep, cmd.Process.Pid}
+}
+
+func TestSockaddrRoundTrip(t *testing.T) {
+	for _, s := range []string{"127.0.0.1:80", "10.1.2.3:65535", "[::1]:443", "[2001:db8::1]:1"} {
+		ep := netip.MustParseAddrPort(s)
+		sa := NewSockaddr(ep)
+		if got := sa.AddrPort(); got != ep {
+			t.Errorf("%v came back as %v", ep, got)
+		}
+	}
+	mapped := NewSockaddr(netip.MustParseAddrPort("[::ffff:127.0.0.1]:80"))
+	if got := mapped.AddrPort().String(); got != "127.0.0.1:80" {
+		t.Errorf("a mapped address came back as %v", got)
+	}
+	if got := (&Sockaddr{}).AddrPort(); got.IsValid() {
+		t.Errorf("nothing came back as %v", got)
+	}
+}
+
+func TestDialAndSelfConnection(t *testing.T) {
+	fds, bound := listen(t, "127.0.0.1:0", 1)
+	sa := NewSockaddr(bound)
+	fd, e := Dial(&sa)
+	if e != 0 {
+		t.Fatal(e)
+	}
+	defer unix.Close(fd)
+	if conn, _, e := Accept(fds[0]); e != 0 {
+		t.Fatal(e)
+	} else {
+		unix.Close(conn)
+	}
+	if SelfConnected(fd, &sa) {
+		t.Error("a connection to a server is taken for one to itself")
+	}
+	// A socket that connects to the port it is bound to meets itself.
+	self, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer unix.Close(self)
+	any := NewSockaddr(netip.MustParseAddrPort("127.0.0.1:0"))
+	if err := bind(self, &any); err != nil {
+		t.Fatal(err)
+	}
+	ep, err := localEndpoint(self, netip.MustParseAddrPort("127.0.0.1:0"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := unix.Connect(self, &unix.SockaddrInet4{Addr: ep.Addr().As4(), Port: int(ep.Port())}); err != nil {
+		t.Fatal(err)
+	}
+	if own := NewSockaddr(ep); !SelfConnected(self, &own) {
+		t.Error("a connection to itself is not noticed")
+	}
+}

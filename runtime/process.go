@@ -1,0 +1,212 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slbctl/runtime/control"
+	"slbctl/runtime/durable"
+	"slbctl/runtime/webserver"
+)
+
+const (
+	pidFile      = "runtime.pid"
+	logFile      = "runtime.log"
+	instanceSock = "instances.sock"
+	instancePID  = "instances.pid"
+
+	// readyEnv names the descriptor on which a started process tells its starter
+	// that it answers ("ok") or why it does not.
+	readyEnv = "SLBCTL_READY_FD"
+	readyFD  = 3
+	readyOK  = "ok"
+
+	// stopPatience is how long a process may take to end after it was asked to.
+	stopPatience = 10 * time.Second
+)
+
+// ErrAlreadyRunning says that another daemon holds the folder.
+var ErrAlreadyRunning = errors.New("the runtime is already running in this folder")
+
+// Start returns a client of the daemon of the working folder dir. When none runs
+// it starts one in a session of its own, with exe, and returns when it answers.
+// What keeps the daemon from coming up, such as a port that is taken, is the error.
+func Start(ctx context.Context, dir, exe string) (*control.Client, error) {
+	client, err := control.Dial(dir)
+	if !errors.Is(err, control.ErrNotRunning) {
+		return client, err
+	}
+	if err := durable.OS.MkdirAll(filepath.Join(dir, control.Folder)); err != nil {
+		return nil, fmt.Errorf("runtime folder: %w", err)
+	}
+	err = spawn(ctx, dir, exe, "run")
+	if err != nil && !strings.Contains(err.Error(), ErrAlreadyRunning.Error()) {
+		return nil, fmt.Errorf("start the runtime: %w", err)
+	}
+	return control.Dial(dir)
+}
+
+// Stop ends the daemon of dir and the instances' child, and returns when both
+// are gone. It is no error when neither runs.
+func Stop(ctx context.Context, dir string) error {
+	ctx, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
+	client, err := control.Dial(dir)
+	switch {
+	case err == nil:
+		if err := client.Shutdown(ctx); err != nil {
+			return err
+		}
+	case !errors.Is(err, control.ErrNotRunning):
+		return err
+	}
+	folder := filepath.Join(dir, control.Folder)
+	if err := waitUnlocked(ctx, filepath.Join(folder, pidFile)); err != nil {
+		return err
+	}
+	// A daemon that was killed leaves the child behind.
+	if err := stopOrphan(ctx, folder); err != nil {
+		return err
+	}
+	return waitUnlocked(ctx, filepath.Join(folder, instancePID))
+}
+
+// RunInstances is the child process that holds the instances of the working
+// folder dir: it serves until it is told to shut down or ctx ends.
+func RunInstances(ctx context.Context, dir string) (err error) {
+	defer func() { Ready(err) }()
+	folder := filepath.Join(dir, control.Folder)
+	unlock, err := lockFile(filepath.Join(folder, instancePID))
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	socket, err := control.Listen(folder, instanceSock)
+	if err != nil {
+		return err
+	}
+	Ready(nil)
+	return webserver.ServeChild(ctx, socket)
+}
+
+// Ready tells the process that started this one that it answers, or why not; it
+// does nothing when nobody asked, or the second time.
+func Ready(err error) {
+	fd, convErr := strconv.Atoi(os.Getenv(readyEnv))
+	if convErr != nil {
+		return
+	}
+	os.Unsetenv(readyEnv)
+	pipe := os.NewFile(uintptr(fd), "ready")
+	text := readyOK
+	if err != nil {
+		text = err.Error()
+	}
+	_, _ = io.WriteString(pipe, text) // the starter is gone if this fails
+	_ = pipe.Close()
+}
+
+// spawn starts `exe -chdir=dir runtime VERB` detached, with its output in the
+// log, and waits until it is ready.
+func spawn(ctx context.Context, dir, exe, verb string) error {
+	log, err := os.OpenFile(filepath.Join(dir, control.Folder, logFile), os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
+	if err != nil {
+		return err
+	}
+	defer log.Close()
+	r, w, err := os.Pipe()
+	if err != nil {
+		return err
+	}
+	defer r.Close()
+	cmd := exec.Command(exe, "runtime", verb)
+	cmd.Dir = dir
+	cmd.Env = append(os.Environ(), readyEnv+"="+strconv.Itoa(readyFD))
+	cmd.Stdout, cmd.Stderr = log, log
+	cmd.ExtraFiles = []*os.File{w}
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	err = cmd.Start()
+	w.Close()
+	if err != nil {
+		return err
+	}
+	go func() { _ = cmd.Wait() }() // reaps it; how it ended is in its log
+	stop := context.AfterFunc(ctx, func() { r.Close() })
+	defer stop()
+	answer, err := io.ReadAll(r)
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case err != nil:
+		return err
+	case len(answer) == 0:
+		return fmt.Errorf("it ended before it was ready; see %s", log.Name())
+	case string(answer) != readyOK:
+		return errors.New(string(answer))
+	}
+	return nil
+}
+
+// lockPID makes this process the folder's only daemon.
+func lockPID(folder string) (unlock func(), err error) {
+	return lockFile(filepath.Join(folder, pidFile))
+}
+
+// lockFile locks path for the life of this process and writes its pid there. The
+// lock dies with the process, so a leftover file means nothing.
+func lockFile(path string) (unlock func(), err error) {
+	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
+	if err != nil {
+		return nil, fmt.Errorf("runtime: %w", err)
+	}
+	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+		pid, _ := io.ReadAll(f)
+		f.Close()
+		return nil, fmt.Errorf("%w (pid %s)", ErrAlreadyRunning, strings.TrimSpace(string(pid)))
+	}
+	if err := f.Truncate(0); err == nil {
+		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	}
+	if err != nil {
+		f.Close()
+		return nil, fmt.Errorf("runtime: %s: %w", path, err)
+	}
+	return func() {
+		_ = f.Truncate(0) // the lock is what counts
+		f.Close()
+	}, nil
+}
+
+// waitUnlocked waits until no process holds the lock of path.
+func waitUnlocked(ctx context.Context, path string) error {
+	f, err := os.Open(path)
+	if errors.Is(err, os.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+		select {
+		case <-ctx.Done():
+			pid, _ := io.ReadAll(f)
+			return fmt.Errorf("runtime: process %s does not end; stop it with `kill`", strings.TrimSpace(string(pid)))
+		case <-tick.C:
+		}
+	}
+	return nil
+}

@@ -1,0 +1,90 @@
+//go:build linux
+
+package proxy
+
+import "sync/atomic"
+
+// Counts is what is counted for a listener and for each backend.
+type Counts struct {
+	Connections int64 // open now
+	Requests    int64 // listener: connections accepted; backend: connections established
+	Errors      int64 // listener: clients refused because no server could be had; backend: failed attempts to connect
+	TimedOut    int64 // reset after EstablishedTimeout without a byte
+	Cut         int64 // reset at the deadline of a drain
+	BytesIn     int64 // from clients
+	BytesOut    int64 // from servers
+}
+
+func (c *Counts) add(d Counts) {
+	c.Connections += d.Connections
+	c.Requests += d.Requests
+	c.Errors += d.Errors
+	c.TimedOut += d.TimedOut
+	c.Cut += d.Cut
+	c.BytesIn += d.BytesIn
+	c.BytesOut += d.BytesOut
+}
+
+// Counters are the totals of a listener and the numbers of each backend by name,
+// also of those of earlier generations that still have connections.
+type Counters struct {
+	Counts
+	Backends map[string]Counts
+}
+
+// Counters adds up what the loops have counted. Without traffic, Requests of
+// the listener is the sum of its backends' Requests and its own Errors, except
+// for clients that gave up while a server was being connected.
+func (h *Handler) Counters() Counters {
+	total := Counters{Counts: h.gone, Backends: make(map[string]Counts, len(h.backends))}
+	for _, list := range [][]*tally{h.backends, h.leaving} {
+		for _, t := range list {
+			counts := t.sum()
+			total.Backends[t.name] = counts
+			total.add(counts)
+		}
+	}
+	front := h.front.sum()
+	total.Connections, total.Requests, total.Errors = front.Connections, front.Requests, front.Errors
+	return total
+}
+
+// tally is the counters of one backend, or of what concerns none. It outlives
+// the Handler that made it: the next generation goes on with it.
+type tally struct {
+	name  string
+	lanes atomic.Pointer[[]lane] // by loop; nil before the first Serve
+}
+
+// lane is what one loop counts. Only that loop writes it, so the atomics are
+// never contended; the padding keeps loops out of each other's cache lines.
+type lane struct {
+	open, requests, errors, timedOut, cut, in, out atomic.Int64
+
+	_ [128 - 7*8]byte
+}
+
+func (t *tally) attach(loops int) {
+	if t.lanes.Load() == nil {
+		lanes := make([]lane, loops)
+		t.lanes.Store(&lanes)
+	}
+}
+
+func (t *tally) lane(loop int) *lane { return &(*t.lanes.Load())[loop] }
+
+func (t *tally) sum() Counts {
+	var c Counts
+	lanes := t.lanes.Load()
+	if lanes == nil {
+		return c
+	}
+	for i := range *lanes {
+		n := &(*lanes)[i]
+		c.add(Counts{
+			Connections: n.open.Load(), Requests: n.requests.Load(), Errors: n.errors.Load(),
+			TimedOut: n.timedOut.Load(), Cut: n.cut.Load(), BytesIn: n.in.Load(), BytesOut: n.out.Load(),
+		})
+	}
+	return c
+}

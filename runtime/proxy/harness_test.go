@@ -1,0 +1,230 @@
+//go:build linux
+
+package proxy
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/netip"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"go.uber.org/goleak"
+
+	"slbctl/runtime/balance"
+	"slbctl/spec"
+)
+
+func TestMain(m *testing.M) {
+	if starved() {
+		return
+	}
+	goleak.VerifyTestMain(m)
+}
+
+const patience = 10 * time.Second // what must happen at once on a slow machine
+
+var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
+
+// startServer starts a Server with a number of loops, for the length of the test.
+func startServer(t testing.TB, loops int) *Server {
+	t.Helper()
+	s, err := New(Options{Loops: loops})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := s.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return s
+}
+
+// startBackend serves each connection with serve, in a goroutine; the test ends after all of them.
+func startBackend(t testing.TB, serve func(*net.TCPConn)) netip.AddrPort {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(anyPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var running sync.WaitGroup
+	var mu sync.Mutex
+	var conns []*net.TCPConn
+	running.Go(func() {
+		for {
+			c, err := l.AcceptTCP()
+			if errors.Is(err, net.ErrClosed) {
+				return
+			} else if err != nil {
+				time.Sleep(time.Millisecond) // short of descriptors in the test process
+				continue
+			}
+			mu.Lock()
+			conns = append(conns, c)
+			mu.Unlock()
+			running.Go(func() {
+				defer c.Close()
+				serve(c)
+			})
+		}
+	})
+	t.Cleanup(func() {
+		l.Close()
+		mu.Lock()
+		for _, c := range conns {
+			c.Close()
+		}
+		mu.Unlock()
+		running.Wait()
+	})
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+// closedPort is an endpoint where nobody listens.
+func closedPort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(anyPort))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer l.Close()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
+func echo(c *net.TCPConn) {
+	io.Copy(c, c)
+	c.CloseWrite()
+}
+
+// sayName answers with one byte and closes.
+func sayName(name byte) func(*net.TCPConn) {
+	return func(c *net.TCPConn) { c.Write([]byte{name}) }
+}
+
+// listenerOf is a listener under rr with backends a, b, c, ….
+func listenerOf(endpoints ...netip.AddrPort) *balance.Listener {
+	l := &balance.Listener{Protocol: "tcp", Scheduler: spec.SchedulerRR, Serving: true, EstablishedTimeout: time.Minute,
+		Check: balance.Check{Enabled: true}}
+	for i, ep := range endpoints {
+		l.Backends = append(l.Backends, balance.Backend{Name: string(rune('a' + i)), Endpoint: ep, Weight: 100})
+	}
+	return l
+}
+
+func allNormal(int) balance.Health { return balance.Normal }
+
+// handle makes a Handler with every backend usable, following prev.
+func handle(l *balance.Listener, prev *Handler) *Handler {
+	var state *balance.State
+	if prev != nil {
+		state = prev.state
+	}
+	h := NewHandler(l, balance.NewState(l, state), prev)
+	h.SetTable(l.Table(allNormal))
+	return h
+}
+
+// balanced is a socket in front of backends.
+func balanced(t testing.TB, loops int, l *balance.Listener) (*Server, *Socket, *Handler) {
+	t.Helper()
+	s := startServer(t, loops)
+	k, err := s.Bind(anyPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	h := handle(l, nil)
+	k.Serve(h)
+	return s, k, h
+}
+
+func connect(t testing.TB, k *Socket) *net.TCPConn {
+	t.Helper()
+	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(k.Endpoint()))
+	if err != nil {
+		t.Fatal(err)
+	}
+	c.SetDeadline(time.Now().Add(patience))
+	t.Cleanup(func() { c.Close() })
+	return c
+}
+
+// ask connects and returns the name of the server that answered.
+func ask(k *Socket) (byte, error) {
+	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(k.Endpoint()))
+	if err != nil {
+		return 0, err
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	b, err := io.ReadAll(c)
+	if err == nil && len(b) != 1 {
+		err = fmt.Errorf("%d bytes instead of a name", len(b))
+	}
+	if err != nil {
+		return 0, err
+	}
+	return b[0], nil
+}
+
+func exchange(t testing.TB, c net.Conn, text string) {
+	t.Helper()
+	if _, err := io.WriteString(c, text); err != nil {
+		t.Fatal(err)
+	}
+	b := make([]byte, len(text))
+	if _, err := io.ReadFull(c, b); err != nil {
+		t.Fatal(err)
+	}
+	if string(b) != text {
+		t.Fatalf("sent %q, got %q back", text, b)
+	}
+}
+
+// wantReset reads until the error, which must be a reset.
+func wantReset(t testing.TB, c net.Conn) {
+	t.Helper()
+	if _, err := io.Copy(io.Discard, c); !errors.Is(err, syscall.ECONNRESET) {
+		t.Fatalf("connection ended with %v, want a reset", err)
+	}
+}
+
+// wantRefused connects and must be reset, at the latest when it reads.
+func wantRefused(t testing.TB, k *Socket) {
+	t.Helper()
+	c, err := net.DialTCP("tcp", nil, net.TCPAddrFromAddrPort(k.Endpoint()))
+	if errors.Is(err, syscall.ECONNRESET) {
+		return // so soon that connect itself was told
+	} else if err != nil {
+		t.Fatal(err)
+	}
+	defer c.Close()
+	c.SetDeadline(time.Now().Add(patience))
+	wantReset(t, c)
+}
+
+// eventually polls until what holds.
+func eventually(t testing.TB, what string, holds func() bool) {
+	t.Helper()
+	for end := time.Now().Add(patience); !holds(); time.Sleep(time.Millisecond) {
+		if time.Now().After(end) {
+			t.Fatalf("still not so after %v: %s", patience, what)
+		}
+	}
+}
+
+// settled waits until no connection is open.
+func settled(t testing.TB, h *Handler) Counters {
+	t.Helper()
+	eventually(t, "all connections ended", func() bool { return h.Counters().Connections == 0 })
+	return h.Counters()
+}
+
+func abort(c *net.TCPConn) {
+	c.SetLinger(0)
+	c.Close()
+}

@@ -1,0 +1,241 @@
+//go:build linux
+
+package proxy
+
+import (
+	"golang.org/x/sys/unix"
+
+	"slbctl/runtime/netloop"
+)
+
+const (
+	readsPerTurn = 4        // full reads before the others of the loop have a turn
+	spliceAfter  = 4        // full reads in a row that make a direction a bulk transfer
+	spliceWhile  = 32 << 10 // bytes a splice must move for it to stay one
+)
+
+// end is one side of a connection: its socket, what may be read from it, and
+// what waits to be written to it.
+type end struct {
+	conn   *conn
+	fd     int // -1 = none
+	buffer *netloop.Buffer
+	pipe   *netloop.Pipe
+
+	fullReads uint8 // in a row
+	readable  bool  // there may be something to read
+	partial   bool  // a short read does not mean that nothing is left
+	eof       bool  // the socket's stream has ended
+	shut      bool  // our stream to the socket has ended
+	queued    bool  // a turn was asked for
+}
+
+// Ready moves what the event allows to move.
+func (e *end) Ready(ev netloop.Events) {
+	c := e.conn
+	if ev == 0 {
+		e.queued = false
+	}
+	if ev&(netloop.In|netloop.Urgent|netloop.PeerFin|netloop.Hup|netloop.Err) != 0 {
+		e.readable = true
+	}
+	if ev&(netloop.Urgent|netloop.PeerFin|netloop.Hup|netloop.Err) != 0 {
+		e.partial = true
+	}
+	switch {
+	case c.phase == open:
+		if ev&netloop.Err != 0 && (e.eof || c.peer(e).blocked()) {
+			c.reset() // nothing more will be read that could tell
+			return
+		}
+		if ev&netloop.Out != 0 && e.blocked() && !c.flush(e) {
+			return
+		}
+		if e.readable {
+			c.pump(e)
+		}
+	case c.phase == dialing && e == &c.server:
+		c.dialed(ev)
+	case c.phase != free && ev&(netloop.Hup|netloop.Err) != 0:
+		c.reset() // the client has gone
+	}
+}
+
+// blocked reports whether bytes wait to be written to this end.
+func (e *end) blocked() bool { return e.buffer != nil || e.pipe != nil }
+
+func (c *conn) peer(e *end) *end {
+	if e == &c.client {
+		return &c.server
+	}
+	return &c.client
+}
+
+// pump moves bytes from src to the other end until src is empty, the other end
+// full, or the turn over. It reports whether the connection still stands.
+func (c *conn) pump(src *end) bool {
+	dst := c.peer(src)
+	for turn := 0; src.readable && !src.eof && !dst.blocked(); turn++ {
+		if turn == readsPerTurn {
+			if !src.queued {
+				src.queued = true
+				c.worker.loop.Again(src)
+			}
+			return true
+		}
+		var errno unix.Errno
+		if src.fullReads >= spliceAfter {
+			errno = c.splice(src, dst)
+		} else {
+			errno = c.copy(src, dst)
+		}
+		if errno != 0 {
+			c.reset()
+			return false
+		}
+	}
+	if src.eof && !dst.blocked() && !dst.shut {
+		return c.endStream(src, dst)
+	}
+	return true
+}
+
+// endStream passes the end of src's stream on. After the second of the two
+// directions the connection is done.
+func (c *conn) endStream(src, dst *end) bool {
+	dst.shut = true
+	if src.shut {
+		c.close()
+		return false
+	}
+	netloop.ShutdownWrite(dst.fd)
+	return true
+}
+
+// copy makes one recv and one send.
+func (c *conn) copy(src, dst *end) unix.Errno {
+	scratch := c.worker.loop.Scratch()
+	n, errno := netloop.Recv(src.fd, scratch)
+	if errno != 0 || n == 0 {
+		return src.dry(errno)
+	}
+	c.moved(src, n)
+	switch {
+	case n == len(scratch):
+		src.fullReads++
+	case src.partial:
+		src.fullReads = 0
+	default:
+		// A short read has emptied the socket: what comes next makes a new edge.
+		src.fullReads, src.readable = 0, false
+	}
+	sent, errno := netloop.Send(dst.fd, scratch[:n])
+	if errno == unix.EAGAIN {
+		sent = 0
+	} else if errno != 0 {
+		return errno
+	}
+	if sent < n {
+		dst.buffer = c.worker.loop.Keep(scratch[sent:n])
+	}
+	return 0
+}
+
+// splice moves up to a pipe full inside the kernel.
+func (c *conn) splice(src, dst *end) unix.Errno {
+	loop := c.worker.loop
+	pipe := loop.Pipe()
+	if pipe == nil {
+		src.fullReads = 0
+		return c.copy(src, dst)
+	}
+	n, errno := pipe.Fill(src.fd)
+	if errno != 0 || n == 0 {
+		loop.ReturnPipe(pipe)
+		return src.dry(errno)
+	}
+	c.moved(src, n)
+	if n < spliceWhile {
+		src.fullReads-- // back to copying, which shows whether the bulk is over
+	}
+	dst.pipe = pipe
+	return dst.write(loop)
+}
+
+// dry handles a read that gave nothing: no error is the end of the stream.
+func (e *end) dry(errno unix.Errno) unix.Errno {
+	switch errno {
+	case 0:
+		e.eof = true
+	case unix.EAGAIN:
+		e.readable, e.partial = false, false
+	default:
+		return errno
+	}
+	return 0
+}
+
+// moved notes n bytes from src.
+func (c *conn) moved(src *end, n int) {
+	c.activity = c.worker.loop.Now()
+	if src == &c.client {
+		c.lane.in.Add(int64(n))
+	} else {
+		c.lane.out.Add(int64(n))
+	}
+}
+
+// flush writes what waits for dst and, when that is gone, goes on reading for
+// it. It reports whether the connection still stands.
+func (c *conn) flush(dst *end) bool {
+	c.activity = c.worker.loop.Now()
+	if dst.write(c.worker.loop) != 0 {
+		c.reset()
+		return false
+	}
+	return dst.blocked() || c.pump(c.peer(dst))
+}
+
+// write sends what waits until it is gone or the socket is full.
+func (e *end) write(loop *netloop.Loop) unix.Errno {
+	for e.buffer != nil {
+		n, errno := netloop.Send(e.fd, e.buffer.Bytes())
+		if errno == unix.EAGAIN {
+			return 0
+		} else if errno != 0 {
+			return errno
+		}
+		e.buffer.Advance(n)
+		if len(e.buffer.Bytes()) == 0 {
+			loop.Release(e.buffer)
+			e.buffer = nil
+		}
+	}
+	for e.pipe != nil {
+		_, errno := e.pipe.Drain(e.fd)
+		if errno == unix.EAGAIN {
+			return 0
+		} else if errno != 0 {
+			return errno
+		}
+		if e.pipe.Bytes == 0 {
+			loop.ReturnPipe(e.pipe)
+			e.pipe = nil
+		}
+	}
+	return 0
+}
+
+// release closes the end and clears it, except for a turn that is still to come.
+func (e *end) release(loop *netloop.Loop) {
+	if e.fd >= 0 {
+		loop.Close(e.fd)
+	}
+	if e.buffer != nil {
+		loop.Release(e.buffer)
+	}
+	if e.pipe != nil {
+		loop.ReturnPipe(e.pipe)
+	}
+	*e = end{conn: e.conn, fd: -1, queued: e.queued}
+}

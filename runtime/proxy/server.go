@@ -1,0 +1,117 @@
+//go:build linux
+
+package proxy
+
+import (
+	"errors"
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"slbctl/runtime/netloop"
+)
+
+// connectTimeout is how long a server may take to accept before another is tried.
+const connectTimeout = 5 * time.Second
+
+// Options configures a Server; the zero value is right for most.
+type Options struct {
+	Loops int // event loops; 0 = one per core
+}
+
+// Server runs the event loops. It has nothing to do until a socket is bound and served.
+type Server struct {
+	set            *netloop.Set
+	workers        []*worker
+	connectTimeout time.Duration
+
+	mu      sync.Mutex
+	sockets map[*Socket]struct{}
+	closed  bool
+}
+
+// worker is one loop's share of the data plane.
+type worker struct {
+	loop   *netloop.Loop
+	conns  conn  // sentinel of the list of all connections of this loop
+	free   *conn // records to use again, linked by next
+	kept   int   // length of free
+	pauses atomic.Int64
+}
+
+// New starts the loops, and with them sets GOMAXPROCS; see [netloop.Start].
+func New(opt Options) (*Server, error) {
+	set, err := netloop.Start(opt.Loops)
+	if err != nil {
+		return nil, err
+	}
+	s := &Server{set: set, connectTimeout: connectTimeout, sockets: make(map[*Socket]struct{})}
+	for _, loop := range set.Loops() {
+		w := &worker{loop: loop}
+		w.conns.next, w.conns.prev = &w.conns, &w.conns
+		s.workers = append(s.workers, w)
+	}
+	return s, nil
+}
+
+// Loops is the number of event loops.
+func (s *Server) Loops() int { return len(s.workers) }
+
+// AcceptPauses counts how often a loop stopped accepting for a while because
+// the process was short of descriptors or memory.
+func (s *Server) AcceptPauses() int64 {
+	var n int64
+	for _, w := range s.workers {
+		n += w.pauses.Load()
+	}
+	return n
+}
+
+// Bind takes an endpoint: it listens on it for every loop, but accepts nothing
+// before the first Serve. Port 0 takes a free port. The error says who has the port.
+func (s *Server) Bind(ep netip.AddrPort) (*Socket, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.closed {
+		return nil, errors.New("bind " + ep.String() + ": the server is closed")
+	}
+	fds, ep, err := netloop.Listen(ep, len(s.workers))
+	if err != nil {
+		return nil, err
+	}
+	k := &Socket{server: s, endpoint: ep}
+	for i, fd := range fds {
+		a := &acceptor{worker: s.workers[i], socket: k, fd: fd}
+		a.timer.Init(a)
+		k.acceptors = append(k.acceptors, a)
+	}
+	s.sockets[k] = struct{}{}
+	return k, nil
+}
+
+// Close closes all sockets, resets the connections that are left and ends the
+// loops. Drain before it to cut nobody off.
+func (s *Server) Close() error {
+	s.mu.Lock()
+	s.closed = true
+	var sockets []*Socket
+	for k := range s.sockets {
+		sockets = append(sockets, k)
+	}
+	s.mu.Unlock()
+	for _, k := range sockets {
+		_ = k.Close() // always nil
+	}
+	for _, w := range s.workers {
+		w.loop.Post(w.resetAll)
+	}
+	s.set.Close()
+	return nil
+}
+
+func (w *worker) resetAll() {
+	for w.conns.next != &w.conns {
+		w.conns.next.reset()
+	}
+}

@@ -1,0 +1,156 @@
+//go:build linux
+
+package proxy
+
+import (
+	"net/netip"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slbctl/runtime/netloop"
+)
+
+const (
+	acceptBatch = 64 // connections a loop accepts before it looks after the others
+
+	minBackoff = netloop.Tick // of a pause in accepting
+	maxBackoff = 320 * time.Millisecond
+)
+
+// Socket is an endpoint that the Server has bound: one listening socket for each loop.
+type Socket struct {
+	server    *Server
+	endpoint  netip.AddrPort
+	handler   atomic.Pointer[Handler]
+	acceptors []*acceptor
+	start     sync.Once
+	closing   sync.Once
+}
+
+// Endpoint is what the socket is bound to.
+func (k *Socket) Endpoint() netip.AddrPort { return k.endpoint }
+
+// Serve says who gets new connections from now on; nil refuses them with RST.
+// The first call starts accepting. A Handler belongs to the Server of the first
+// Socket that serves it.
+func (k *Socket) Serve(h *Handler) {
+	if h != nil {
+		h.attach(k.server)
+	}
+	k.handler.Store(h)
+	k.start.Do(func() {
+		for _, a := range k.acceptors {
+			a.worker.loop.Post(a.listen)
+		}
+	})
+}
+
+// Close stops listening. Connections that have come until now are still
+// handled; those that are open live on.
+func (k *Socket) Close() error {
+	k.closing.Do(func() {
+		var closed sync.WaitGroup
+		for _, a := range k.acceptors {
+			closed.Add(1)
+			a.worker.loop.Post(func() {
+				defer closed.Done()
+				a.close()
+			})
+		}
+		closed.Wait()
+		k.server.mu.Lock()
+		delete(k.server.sockets, k)
+		k.server.mu.Unlock()
+	})
+	return nil
+}
+
+// acceptor is one loop's listening socket.
+type acceptor struct {
+	worker    *worker
+	socket    *Socket
+	fd        int // -1 = closed
+	listening bool
+	timer     netloop.Timer // armed while accepting is paused
+	backoff   time.Duration
+}
+
+func (a *acceptor) listen() {
+	if a.fd < 0 || a.listening {
+		return
+	}
+	if a.worker.loop.Add(a.fd, a) != nil {
+		a.pause() // out of kernel memory: try again
+		return
+	}
+	a.listening = true
+}
+
+// Ready accepts what has queued, a batch at a time.
+func (a *acceptor) Ready(netloop.Events) {
+	if a.fd < 0 || a.timer.Armed() {
+		return
+	}
+	for range acceptBatch {
+		if !a.accept() {
+			return
+		}
+	}
+	a.worker.loop.Again(a)
+}
+
+// accept takes one connection and reports whether there may be more to take now.
+func (a *acceptor) accept() bool {
+	fd, source, errno := netloop.Accept(a.fd)
+	switch errno {
+	case 0:
+	case unix.EAGAIN:
+		return false
+	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
+		a.pause()
+		return false
+	default:
+		return true // that connection died in the queue
+	}
+	a.worker.open(a.socket, fd, source)
+	if a.worker.loop.Scarce(fd) {
+		a.pause()
+		return false
+	}
+	a.backoff = 0
+	return true
+}
+
+// pause stops accepting for a while, longer each time that it helped nothing: connections queue in the
+// kernel and a loop without descriptors does not spin.
+func (a *acceptor) pause() {
+	a.worker.pauses.Add(1)
+	a.backoff = min(max(2*a.backoff, minBackoff), maxBackoff)
+	a.worker.loop.Arm(&a.timer, a.backoff)
+}
+
+// Expired ends a pause, if descriptors have come free.
+func (a *acceptor) Expired() {
+	switch {
+	case !a.listening:
+		a.listen()
+	case !a.worker.loop.Spare():
+		a.pause()
+	default:
+		a.Ready(0)
+	}
+}
+
+func (a *acceptor) close() {
+	if a.listening {
+		for a.accept() {
+			continue
+		}
+	}
+	a.worker.loop.Stop(&a.timer)
+	a.worker.loop.Close(a.fd)
+	a.fd = -1
+}

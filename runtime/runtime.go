@@ -1,0 +1,103 @@
+// Package runtime is the engine that makes a configuration real, and the daemon
+// around it. One daemon serves one working folder:
+//
+//	client, err := runtime.Start(ctx, dir, "/usr/local/bin/slbctl")
+//	err = client.Apply(ctx, control.Request{…}, func(e control.Event) { … })
+//
+// Start finds the running daemon or starts one; Run is that daemon. It answers on
+// .slbctl/runtime.sock (package control), balances (proxy), probes (health),
+// answers names (dns) and looks after the child process that holds the instances
+// (webserver). What it has committed it finds again after a crash, so it needs
+// the command line only to be changed.
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"os"
+	"path/filepath"
+	"time"
+
+	"slbctl/runtime/control"
+	"slbctl/runtime/durable"
+)
+
+const formatVersion = "1.0"
+
+// Options are what `slbctl runtime run` may set.
+type Options struct {
+	Log *slog.Logger
+	// Executable starts the instances' child: it is called with "-chdir=DIR
+	// runtime instances".
+	Executable string
+	// Ready is called once the daemon answers and its committed generation
+	// serves, or with the error that ended it before.
+	Ready func(error)
+}
+
+// Run is the daemon of the working folder dir, until ctx ends or a client asks it
+// to shut down. It brings back the last committed generation before it answers.
+func Run(ctx context.Context, dir string, opt Options) (err error) {
+	ready := func(err error) {
+		if opt.Ready != nil {
+			opt.Ready(err)
+			opt.Ready = nil
+		}
+	}
+	defer func() { ready(err) }()
+
+	folder := filepath.Join(dir, control.Folder)
+	if err := durable.OS.MkdirAll(folder); err != nil {
+		return fmt.Errorf("runtime folder %s: %w", folder, err)
+	}
+	unlock, err := lockPID(folder)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+
+	ctx, shutdown := context.WithCancel(ctx)
+	defer shutdown()
+	e, err := newEngine(ctx, dir, opt, shutdown)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, e.close()) }()
+	if err := e.restore(ctx); err != nil {
+		return err
+	}
+	socket, err := control.Listen(folder, control.SocketName)
+	if err != nil {
+		return err
+	}
+	server := control.NewServer(e)
+	failed := make(chan error, 1)
+	go func() { failed <- server.Serve(socket) }()
+	opt.Log.Info("runtime is up", "pid", os.Getpid(), "generation", e.current().Generation)
+	ready(nil)
+
+	select {
+	case <-ctx.Done():
+		err = endServer(server)
+		<-failed
+	case err = <-failed:
+	}
+	opt.Log.Info("runtime ends")
+	if errors.Is(err, http.ErrServerClosed) {
+		return nil
+	}
+	return err
+}
+
+// endServer lets answers under way go out, the one to "shut down" among them.
+func endServer(server *http.Server) error {
+	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	defer cancel()
+	if err := server.Shutdown(ctx); !errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return server.Close()
+}

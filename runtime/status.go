@@ -1,0 +1,111 @@
+package runtime
+
+import (
+	"os"
+	"time"
+
+	"slbctl/runtime/balance"
+	"slbctl/runtime/control"
+	"slbctl/runtime/health"
+	"slbctl/runtime/proxy"
+	"slbctl/spec"
+)
+
+// Status implements control.Engine.
+func (e *engine) Status() *control.Status {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	c := e.live.Config
+	s := &control.Status{
+		FormatVersion: formatVersion,
+		Runtime: control.Runtime{
+			Generation: e.live.Generation, PID: os.Getpid(),
+			UptimeSeconds: time.Since(e.started).Seconds(),
+		},
+		LoadBalancers: []control.LoadBalancer{},
+		Instances:     []control.Instance{},
+		Draining:      []control.Draining{},
+		DNS:           control.DNS{Zones: []control.Zone{}},
+	}
+	if e.balancer != nil {
+		s.Runtime.Loops = e.balancer.Loops()
+	}
+	for _, lb := range c.LoadBalancers {
+		s.LoadBalancers = append(s.LoadBalancers, e.balancerStatus(lb))
+	}
+	for _, i := range c.Instances {
+		s.Instances = append(s.Instances, e.instanceStatus(i))
+	}
+	for _, d := range e.drains {
+		for _, b := range d.backends {
+			s.Draining = append(s.Draining, control.Draining{
+				Listener: b.listener, Address: b.backend, Until: b.until.UTC(),
+				Connections: b.open(),
+			})
+		}
+	}
+	if e.names != nil {
+		s.DNS.Address = e.names.Addr().String()
+	}
+	for _, z := range c.DNSZones {
+		s.DNS.Zones = append(s.DNS.Zones, control.Zone{Address: z.Address, Domain: z.Name, Records: len(z.Records)})
+	}
+	return s
+}
+
+func (e *engine) balancerStatus(lb *spec.LoadBalancer) control.LoadBalancer {
+	s := control.LoadBalancer{Address: lb.Address, IP: lb.IP.String(), Status: lb.Status, Listeners: []control.Listener{}}
+	if len(lb.Listeners) == 0 {
+		s.Status = spec.StatusInactive // as the product has it
+	}
+	for _, l := range lb.Listeners {
+		if live := e.listeners[l.Address]; live != nil {
+			s.Listeners = append(s.Listeners, e.listenerStatus(l, live))
+		}
+	}
+	return s
+}
+
+func (e *engine) listenerStatus(l *spec.Listener, live *listener) control.Listener {
+	count := live.handler.Counters()
+	s := control.Listener{
+		Address: l.Address, Protocol: l.Protocol, Port: l.Port, Bound: live.spec.Endpoint.Port(),
+		Status: l.Status, Scheduler: l.Scheduler,
+		Connections: count.Connections, Requests: count.Requests, Errors: count.Errors,
+		BytesIn: count.BytesIn, BytesOut: count.BytesOut,
+		Backends: make([]control.Backend, len(live.spec.Backends)),
+	}
+	shares := live.table.Shares()
+	for i, b := range live.spec.Backends {
+		s.Backends[i] = e.backendStatus(live, i, b, count.Backends[b.Name], shares[i])
+	}
+	return s
+}
+
+func (e *engine) backendStatus(live *listener, i int, b balance.Backend, count proxy.Counts, share float64) control.Backend {
+	ev := e.verdicts[targetOf(live.spec, i)]
+	switch {
+	case !live.spec.Check.Enabled:
+		ev.Reason = "not checked"
+	case !live.spec.Serving:
+		ev.Reason = "the listener does not serve"
+	case ev.Health == balance.Unavailable:
+		ev = health.Event{Reason: orElse(ev.Reason, "no verdict yet"), Since: ev.Since}
+	}
+	return control.Backend{
+		Address: b.Name, IP: b.Endpoint.Addr().String(), Port: b.Port, Bound: b.Endpoint.Port(),
+		Weight: b.Weight, Health: ev.Health.String(), Reason: ev.Reason, Since: ev.Since.UTC(),
+		Connections: count.Connections, Requests: count.Requests, Errors: count.Errors, Share: share,
+	}
+}
+
+func (e *engine) instanceStatus(i *spec.Instance) control.Instance {
+	s := control.Instance{Address: i.Address, IP: i.IP.String(), Ports: i.Ports, Status: spec.StatusStopped}
+	for _, ep := range endpointsOf(e.live.Config.Runtime, i) {
+		s.Bound = append(s.Bound, ep.Port())
+	}
+	if e.live.running(i) && e.fleet.alive.Load() {
+		s.Status = spec.StatusRunning
+	}
+	return s
+}

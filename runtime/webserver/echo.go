@@ -1,0 +1,67 @@
+package webserver
+
+import (
+	"net"
+	"sync"
+	"time"
+)
+
+const echoBuffer = 16 << 10 // bytes for each connection
+
+// echoes is the connections of a tcp_echo instance. The zero value is ready.
+type echoes struct {
+	mu      sync.Mutex
+	stopped bool
+	open    map[net.Conn]struct{}
+	running sync.WaitGroup
+}
+
+func (e *echoes) start(conn net.Conn) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.stopped {
+		conn.Close()
+		return
+	}
+	if e.open == nil {
+		e.open = make(map[net.Conn]struct{})
+	}
+	e.open[conn] = struct{}{}
+	e.running.Go(func() {
+		echo(conn)
+		e.mu.Lock()
+		delete(e.open, conn)
+		e.mu.Unlock()
+	})
+}
+
+// stop ends every connection once what it has read is sent back, or grace is over.
+func (e *echoes) stop() {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.stopped = true
+	now := time.Now()
+	for conn := range e.open {
+		_ = conn.SetReadDeadline(now)
+		_ = conn.SetWriteDeadline(now.Add(grace))
+	}
+}
+
+func (e *echoes) wait() { e.running.Wait() }
+
+// echo sends back what it receives until the client has sent its last byte.
+func echo(conn net.Conn) {
+	defer conn.Close()
+	buffer := make([]byte, echoBuffer)
+	for {
+		n, err := conn.Read(buffer)
+		if n > 0 {
+			if _, err := conn.Write(buffer[:n]); err != nil {
+				return
+			}
+		}
+		if err != nil {
+			return
+		}
+	}
+}

@@ -1,0 +1,141 @@
+package webserver
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/netip"
+	"slices"
+	"sync"
+	"time"
+
+	"slbctl/runtime/netloop"
+)
+
+// grace is how long the requests under way may take when their socket is closed.
+const grace = 5 * time.Second
+
+// fleet is all instances of one child.
+type fleet struct {
+	mu        sync.Mutex
+	instances []Instance // as set last, without pages
+	sockets   map[netip.AddrPort]*socket
+	closed    bool
+	finishing sync.WaitGroup
+}
+
+// set makes the instances so, or changes nothing and names the endpoint that
+// could not be had. When it returns, what is new accepts and what is gone refuses.
+func (f *fleet) set(instances []Instance) error {
+	sites, err := compile(instances)
+	if err != nil {
+		return err
+	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.closed {
+		return errors.New("web servers: already shut down")
+	}
+	fresh, err := f.bind(sites)
+	if err != nil {
+		return err
+	}
+	f.swap(sites, fresh)
+	f.instances = make([]Instance, len(instances))
+	for n, i := range instances {
+		i.Pages = nil
+		f.instances[n] = i
+	}
+	return nil
+}
+
+// bind opens the sockets that the sites need and that are not there yet.
+func (f *fleet) bind(sites map[netip.AddrPort]*site) ([]*socket, error) {
+	var fresh []*socket
+	for endpoint, s := range sites {
+		if f.sockets[endpoint] != nil {
+			continue
+		}
+		k, err := listen(endpoint, s)
+		if err != nil {
+			for _, k := range fresh {
+				k.Close()
+			}
+			return nil, fmt.Errorf("%s: %w", s.instance, netloop.BindError("tcp", endpoint, err))
+		}
+		fresh = append(fresh, k)
+	}
+	return fresh, nil
+}
+
+// swap puts the sites in place. Nothing in it can fail.
+func (f *fleet) swap(sites map[netip.AddrPort]*site, fresh []*socket) {
+	kept := make(map[netip.AddrPort]*socket, len(sites))
+	for endpoint, k := range f.sockets {
+		if s := sites[endpoint]; s != nil {
+			k.site.Store(s)
+			kept[endpoint] = k
+		} else {
+			f.retire(k)
+		}
+	}
+	for _, k := range fresh {
+		kept[k.endpoint] = k
+		go k.run()
+	}
+	f.sockets = kept
+}
+
+// retire closes a socket at once and ends its connections in the background.
+func (f *fleet) retire(k *socket) {
+	k.Close()
+	f.finishing.Go(func() {
+		ctx, cancel := context.WithTimeout(context.Background(), grace)
+		defer cancel()
+		k.finish(ctx)
+	})
+}
+
+// drain makes the named instances say "Connection: close" until the next set
+// decides again.
+func (f *fleet) drain(addresses []string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	for _, address := range addresses {
+		if !slices.ContainsFunc(f.instances, func(i Instance) bool { return i.Address == address }) {
+			return fmt.Errorf("%s: no such instance to drain", address)
+		}
+	}
+	for n := range f.instances {
+		i := &f.instances[n]
+		i.Draining = i.Draining || slices.Contains(addresses, i.Address)
+	}
+	for _, k := range f.sockets {
+		if s := k.site.Load(); !s.draining && slices.Contains(addresses, s.instance) {
+			draining := *s
+			draining.draining = true
+			k.site.Store(&draining)
+		}
+	}
+	return nil
+}
+
+func (f *fleet) status() []Status {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make([]Status, len(f.instances))
+	for n, i := range f.instances {
+		all[n] = Status{Address: i.Address, Endpoints: i.Endpoints, Running: i.Running, Draining: i.Draining}
+	}
+	return all
+}
+
+// close ends everything and returns when the last connection is gone.
+func (f *fleet) close() {
+	f.mu.Lock()
+	f.swap(nil, nil)
+	f.instances = nil
+	f.closed = true
+	f.mu.Unlock()
+	f.finishing.Wait()
+}

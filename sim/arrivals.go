@@ -1,0 +1,68 @@
+package sim
+
+import (
+	"math"
+	"math/bits"
+
+	"slbctl/spec"
+)
+
+// arrivals says when the connections of a stream come.
+type arrivals struct {
+	next  int64  // when connection number index comes, in ns
+	index uint64 // connections before it
+
+	step func(*arrivals) // moves on to the following connection
+
+	// Constant: the gap is the fraction whole + rest/rate ns, kept exact by carrying
+	// the remainder, so that connection n comes at floor(n*10^9/rate).
+	whole, rest, rate, carry uint64
+
+	// Poisson: the mean gap and the fraction of next, in 2^-scale ns.
+	mean, fraction uint64
+	scale          int
+	gaps           source
+	logs           *[1<<logBits + 1]uint64
+}
+
+// newArrivals starts a stream. Constant ones begin at 0, Poisson ones a gap later.
+func newArrivals(t *spec.Traffic, seed uint64) *arrivals {
+	rate := uint64(math.Round(t.Rate * 1e6)) // connections in 10^6 seconds
+	rate = max(rate, 1)
+	const span = 1e15 // 10^6 seconds in ns
+	a := &arrivals{whole: span / rate, rest: span % rate, rate: rate, step: (*arrivals).stepConstant}
+	if t.Arrivals == spec.ArrivalsConstant {
+		return a
+	}
+	a.step = (*arrivals).stepPoisson
+	// A gap is at most 44 means, so 6 bits above the mean's keep it in 63.
+	a.scale = 63 - 6 - bits.Len64(a.whole+1)
+	hi, lo := bits.Mul64(span, 1<<a.scale)
+	a.mean, _ = bits.Div64(hi, lo, rate)
+	a.gaps = newSource(seed, "arrivals "+t.Name)
+	a.logs = logTable()
+	a.wait()
+	return a
+}
+
+func (a *arrivals) stepConstant() {
+	a.index++
+	a.next += int64(a.whole)
+	if a.carry += a.rest; a.carry >= a.rate {
+		a.carry -= a.rate
+		a.next++
+	}
+}
+
+func (a *arrivals) stepPoisson() {
+	a.index++
+	a.wait()
+}
+
+// wait adds the gap before connection number index.
+func (a *arrivals) wait() {
+	hi, lo := bits.Mul64(exponential(a.logs, a.gaps.draw(a.index)), a.mean)
+	a.fraction += hi<<(64-57) | lo>>57
+	a.next += int64(a.fraction >> a.scale)
+	a.fraction &= 1<<a.scale - 1
+}

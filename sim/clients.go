@@ -1,0 +1,70 @@
+package sim
+
+import (
+	"encoding/binary"
+	"net/netip"
+
+	"slbctl/spec"
+)
+
+// clients says who opens the connections of a stream.
+type clients struct {
+	count      uint64
+	popularity *popularity // nil = all alike
+	base       netip.Addr  // of client 0
+	hosts      uint64      // addresses in the network
+	who, ports source
+}
+
+func newClients(t *spec.Traffic, seed uint64) *clients {
+	c := &clients{
+		count: uint64(max(t.Clients.Count, 1)),
+		who:   newSource(seed, "clients "+t.Name),
+		ports: newSource(seed, "ports "+t.Name),
+	}
+	c.base, c.hosts = hostsOf(t.Clients.Network)
+	if t.Clients.Popularity > 0 {
+		c.popularity = newPopularity(int(c.count), t.Clients.Popularity)
+	}
+	return c
+}
+
+// hostsOf returns the first host address of a network and how many there are: an
+// IPv4 network's own address and its broadcast address are no hosts.
+func hostsOf(network netip.Prefix) (first netip.Addr, n uint64) {
+	bits := network.Addr().BitLen() - network.Bits()
+	first = network.Masked().Addr()
+	switch {
+	case bits > 62:
+		return first, 1 << 62
+	case first.Is4() && bits > 1:
+		return first.Next(), 1<<bits - 2
+	}
+	return first, 1 << bits
+}
+
+// source returns the address and port that connection number index comes from.
+func (c *clients) source(index uint64) netip.AddrPort {
+	random, client := c.who.draw(index), uint64(0)
+	if c.popularity != nil {
+		client = c.popularity.client(random)
+	} else {
+		client = below(random, c.count)
+	}
+	port := 1024 + below(c.ports.draw(index), 65536-1024)
+	return netip.AddrPortFrom(c.address(client), uint16(port))
+}
+
+// address returns the address of a client; clients beyond the size of the network
+// share theirs with others.
+func (c *clients) address(client uint64) netip.Addr {
+	offset := client % c.hosts
+	if c.base.Is4() {
+		b := c.base.As4()
+		binary.BigEndian.PutUint32(b[:], binary.BigEndian.Uint32(b[:])+uint32(offset))
+		return netip.AddrFrom4(b)
+	}
+	b := c.base.As16()
+	binary.BigEndian.PutUint64(b[8:], binary.BigEndian.Uint64(b[8:])+offset)
+	return netip.AddrFrom16(b)
+}

@@ -1,0 +1,27 @@
+// Package sim replays traffic in virtual time over the decision core that the
+// live balancer uses, and holds the outcome to expectations.
+//
+//	result, err := sim.Run(config, "checkout-peak", sim.Options{})
+//	if err != nil {
+//		return err
+//	}
+//	sim.WriteText(os.Stdout, []*sim.Result{result}, false)
+//
+// Only what surrounds the core is modelled:
+//
+//   - Connections arrive; each asks the core for a server, takes no time there and
+//     ends. Without an assumed service time no latency is told, and wlc sees only
+//     connections that wait for a server that hangs.
+//   - A server under fault refuse, or one that is stopped, refuses connections and
+//     probes at once. Under hang it answers neither until they give up: a connection
+//     after 5 s, a probe after its timeout. A SYN lost to a hang is not repeated.
+//   - A connection that failed to reach one server tries the next that the core names,
+//     and is an error when the core names none.
+//   - Probes begin as after an apply: the first of each server at 0, before any
+//     traffic, each further one an interval after the last ended. At one instant probes
+//     come first, then the ends of faults, their starts, retries, and new connections.
+//
+// Time is integer nanoseconds and no random number depends on floating-point
+// functions, so a result is a function of configuration, scenario and seed, byte
+// for byte, on any machine.
+package sim

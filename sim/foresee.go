@@ -1,0 +1,222 @@
+package sim
+
+import (
+	"fmt"
+	"math"
+	"slices"
+	"strings"
+
+	"slbctl/runtime/balance"
+	"slbctl/spec"
+)
+
+// Traffic is what a change does to one listener. JSON keys are in alphabetical order.
+type Traffic struct {
+	Backends []ForeseenShare `json:"backends"` // those after the change, then those that leave
+	// ClientsMoved is the part of client keys whose server changes, beside the least
+	// possible for these shares; null where clients have no server of their own.
+	ClientsMoved    *float64 `json:"clients_moved"`
+	ClientsMovedMin *float64 `json:"clients_moved_min"`
+	Listener        string   `json:"listener"`
+	// Method is exact where shares are counted over one period or table of the core,
+	// and simulated for wlc, whose shares depend on how long connections last: it is
+	// given connections that all last equally long.
+	Method   string     `json:"method"`
+	Survives []Survival `json:"survives"`
+	// TrafficMoved is the part of today's traffic that another server, or none, will
+	// serve: half the sum of the share differences, with "no server" as one more
+	// share. Nothing moves where nothing was served before.
+	TrafficMoved float64 `json:"traffic_moved"`
+}
+
+// ForeseenShare is a server's part of new connections before and after a change.
+type ForeseenShare struct {
+	Address     string  `json:"address"`
+	ShareAfter  float64 `json:"share_after"`
+	ShareBefore float64 `json:"share_before"`
+}
+
+// Survival says what the loss of one server, or of one zone, does after the change.
+type Survival struct {
+	Detail string `json:"detail"`
+	Loss   string `json:"loss"` // a resource address, IP:PORT of a foreign server, or zone=NAME
+	OK     bool   `json:"ok"`   // a server remains
+}
+
+// Foresee tells what a change does to the traffic of every listener that it changes
+// the servers, weights, scheduler or service of, in the order of their addresses.
+// Servers count as well unless their instance is stopped. before may be nil.
+func Foresee(before, after *spec.Config) ([]Traffic, error) {
+	old, err := forecasts(before)
+	if err != nil {
+		return nil, err
+	}
+	fresh, err := forecasts(after)
+	if err != nil {
+		return nil, err
+	}
+	out := []Traffic{}
+	for address, f := range fresh {
+		if o := old[address]; !o.same(f) {
+			out = append(out, compare(address, o, f))
+		}
+	}
+	for address, o := range old {
+		if _, stays := fresh[address]; !stays {
+			out = append(out, compare(address, o, forecast{}))
+		}
+	}
+	slices.SortFunc(out, func(a, b Traffic) int { return spec.CompareAddresses(a.Listener, b.Listener) })
+	return out, nil
+}
+
+// forecast is a listener that serves, and who of its servers is well. The zero value
+// stands for one that does not serve or does not exist.
+type forecast struct {
+	*balance.Listener
+	usable []int
+	health func(int) balance.Health
+}
+
+// forecasts returns the listeners that serve, by address.
+func forecasts(c *spec.Config) (map[string]forecast, error) {
+	if c == nil {
+		return nil, nil
+	}
+	listeners, err := balance.Compile(c)
+	if err != nil {
+		return nil, err
+	}
+	stopped := map[string]bool{}
+	for _, i := range c.Instances {
+		stopped[i.Address] = i.Status == spec.StatusStopped
+	}
+	out := map[string]forecast{}
+	for _, l := range listeners {
+		if !l.Serving {
+			continue
+		}
+		f := forecast{Listener: l, health: func(i int) balance.Health {
+			if stopped[l.Backends[i].Instance] {
+				return balance.Abnormal
+			}
+			return balance.Normal
+		}}
+		f.usable = l.Usable(f.health)
+		out[l.Address] = f
+	}
+	return out, nil
+}
+
+// same reports whether two forecasts send the same traffic to the same places.
+func (f forecast) same(g forecast) bool {
+	if f.Listener == nil || g.Listener == nil {
+		return f.Listener == g.Listener
+	}
+	return f.Scheduler == g.Scheduler && slices.Equal(f.usable, g.usable) &&
+		slices.EqualFunc(f.Backends, g.Backends, func(a, b balance.Backend) bool {
+			return a.Name == b.Name && a.Weight == b.Weight && a.Endpoint == b.Endpoint
+		})
+}
+
+// compare says what becomes of a listener's traffic.
+func compare(address string, before, after forecast) Traffic {
+	t := Traffic{Listener: address, Method: "exact", Backends: []ForeseenShare{}, Survives: []Survival{}}
+	place := map[string]int{}
+	at := func(name string) *ForeseenShare {
+		k, ok := place[name]
+		if !ok {
+			k = len(t.Backends)
+			place[name] = k
+			t.Backends = append(t.Backends, ForeseenShare{Address: name})
+		}
+		return &t.Backends[k]
+	}
+	var tables [2]*balance.Table
+	for side, f := range []forecast{after, before} { // servers that stay keep the new order
+		if f.Listener == nil {
+			continue
+		}
+		if f.Scheduler == spec.SchedulerWLC {
+			t.Method = "simulated"
+		}
+		tables[side] = f.Table(f.health)
+		for i, share := range tables[side].Shares() {
+			s := at(f.Backends[i].Name)
+			if side == 0 {
+				s.ShareAfter = share
+			} else {
+				s.ShareBefore = share
+			}
+		}
+	}
+	t.TrafficMoved = moved(t.Backends, before, after)
+	if tables[0] != nil && tables[1] != nil {
+		if part, least, ok := balance.KeysMoved(tables[1], tables[0]); ok {
+			t.ClientsMoved, t.ClientsMovedMin = &part, &least
+		}
+	}
+	if after.Listener != nil {
+		t.Survives = after.survivals()
+	}
+	return t
+}
+
+// moved is half the sum of share differences; what no server takes is a share too.
+func moved(backends []ForeseenShare, before, after forecast) float64 {
+	if before.Listener == nil {
+		return 0
+	}
+	sum := 0.0
+	for _, b := range backends {
+		sum += math.Abs(b.ShareAfter - b.ShareBefore)
+	}
+	if (len(before.usable) == 0) != (len(after.usable) == 0) {
+		sum++
+	}
+	return min(sum/2, 1)
+}
+
+// survivals takes each server and each zone away in turn.
+func (f forecast) survivals() []Survival {
+	var losses []string
+	lost := map[string][]int{} // usable backends that go with a loss
+	add := func(loss string, i int) {
+		if _, ok := lost[loss]; !ok {
+			losses = append(losses, loss)
+		}
+		lost[loss] = append(lost[loss], i)
+	}
+	for _, i := range f.usable {
+		b := f.Backends[i]
+		if b.Instance != "" {
+			add(b.Instance, i)
+		} else {
+			add(b.Name, i)
+		}
+	}
+	for _, i := range f.usable {
+		if zone := f.Backends[i].Zone; zone != "" {
+			add("zone="+zone, i)
+		}
+	}
+	out := []Survival{}
+	for _, loss := range losses {
+		left := len(f.usable) - len(lost[loss])
+		s := Survival{Loss: loss, OK: left > 0}
+		switch left {
+		case 0:
+			s.Detail = "no server is left, connections are refused"
+		case 1:
+			rest := slices.IndexFunc(f.usable, func(i int) bool { return !slices.Contains(lost[loss], i) })
+			s.Detail = "100% on " + strings.TrimPrefix(f.Backends[f.usable[rest]].Name, "instance.")
+		default:
+			s.Detail = fmt.Sprintf("%d of %d servers are left", left, len(f.usable))
+		}
+		if s.OK && !f.Check.Enabled {
+			s.Detail += ", by retries: there is no health check"
+		}
+		out = append(out, s)
+	}
+	return out
+}

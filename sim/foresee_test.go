@@ -1,0 +1,142 @@
+package sim
+
+import (
+	"encoding/json"
+	"math"
+	"net/netip"
+	"testing"
+
+	"slbctl/spec"
+)
+
+func foreseen(t *testing.T, before, after *spec.Config) []Traffic {
+	t.Helper()
+	out, err := Foresee(before, after)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return out
+}
+
+func only(t *testing.T, rows []Traffic) Traffic {
+	t.Helper()
+	if len(rows) != 1 || rows[0].Listener != listenerAddress {
+		t.Fatalf("%d rows, want the one listener: %+v", len(rows), rows)
+	}
+	return rows[0]
+}
+
+// The keys and order of a row are a contract.
+func TestForeseeJSON(t *testing.T) {
+	row := only(t, foreseen(t, shop(spec.SchedulerRR, 100, 100), shop(spec.SchedulerWRR, 75, 25)))
+	got, err := json.Marshal(row)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const want = `{"backends":[{"address":"instance.s0","share_after":0.75,"share_before":0.5},{"address":"instance.s1","share_after":0.25,"share_before":0.5}],` +
+		`"clients_moved":null,"clients_moved_min":null,"listener":"load_balancer.lb.listener[\"tcp:80\"]","method":"exact",` +
+		`"survives":[{"detail":"100% on s1","loss":"instance.s0","ok":true},{"detail":"100% on s0","loss":"instance.s1","ok":true},` +
+		`{"detail":"100% on s1","loss":"zone=a","ok":true},{"detail":"100% on s0","loss":"zone=b","ok":true}],"traffic_moved":0.25}`
+	if string(got) != want {
+		t.Errorf("row\n%s\nwant\n%s", got, want)
+	}
+}
+
+func TestForeseeOnlyWhatChanges(t *testing.T) {
+	same := func(what string, change func(*spec.Config)) {
+		c := shop(spec.SchedulerRR, 100, 100)
+		change(c)
+		if rows := foreseen(t, shop(spec.SchedulerRR, 100, 100), c); len(rows) != 0 {
+			t.Errorf("%s: %+v, want no row", what, rows)
+		}
+	}
+	same("nothing", func(*spec.Config) {})
+	same("description", func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].Description = "shop" })
+	same("interval", func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].HealthCheck.Interval *= 2 })
+	changed := func(what string, moved float64, change func(*spec.Config)) {
+		c := shop(spec.SchedulerRR, 100, 100)
+		change(c)
+		if row := only(t, foreseen(t, shop(spec.SchedulerRR, 100, 100), c)); math.Abs(row.TrafficMoved-moved) > 1e-9 {
+			t.Errorf("%s: %v of traffic moves, want %v", what, row.TrafficMoved, moved)
+		}
+	}
+	changed("a weight under rr", 0, func(c *spec.Config) { c.LoadBalancers[0].Backends[0].Weight = 1 })
+	changed("weight 0", .5, func(c *spec.Config) { c.LoadBalancers[0].Backends[0].Weight = 0 })
+	changed("all weights 0", 1, func(c *spec.Config) {
+		c.LoadBalancers[0].Backends[0].Weight, c.LoadBalancers[0].Backends[1].Weight = 0, 0
+	})
+	changed("another port", 0, func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].BackendPort = 9000 })
+	changed("a stopped instance", .5, func(c *spec.Config) { c.Instances[1].Status = spec.StatusStopped })
+	changed("a stopped listener", 1, func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].Status = spec.StatusStopped })
+	changed("no balancer", 1, func(c *spec.Config) { c.LoadBalancers = nil })
+}
+
+func TestForeseeNewListener(t *testing.T) {
+	row := only(t, foreseen(t, nil, shop(spec.SchedulerWRR, 100, 50)))
+	if row.TrafficMoved != 0 || row.ClientsMoved != nil {
+		t.Errorf("nothing moves at a new listener: %+v", row)
+	}
+	if b := row.Backends; b[0].ShareAfter != 2./3 || b[1].ShareAfter != 1./3 || b[0].ShareBefore != 0 {
+		t.Errorf("shares %+v", b)
+	}
+}
+
+func TestForeseeRemovedServer(t *testing.T) {
+	after := shop(spec.SchedulerRR, 100, 100)
+	after.LoadBalancers[0].Backends = after.LoadBalancers[0].Backends[1:]
+	row := only(t, foreseen(t, shop(spec.SchedulerRR, 100, 100), after))
+	if b := row.Backends; len(b) != 2 || b[0].Address != "instance.s1" || b[0].ShareAfter != 1 || b[1].ShareBefore != .5 || b[1].ShareAfter != 0 {
+		t.Errorf("backends %+v, want those that stay first", b)
+	}
+	for _, s := range row.Survives {
+		if s.OK || s.Detail != "no server is left, connections are refused" {
+			t.Errorf("loss of %s with one server: %+v", s.Loss, s)
+		}
+	}
+}
+
+func TestForeseeClients(t *testing.T) {
+	row := only(t, foreseen(t, shop(spec.SchedulerSCH, 1, 1, 1, 1, 1, 1, 1, 1, 1, 1), shop(spec.SchedulerSCH, 1, 1, 1, 1, 1, 1, 1, 1, 1)))
+	if row.ClientsMoved == nil || math.Abs(*row.ClientsMovedMin-.1) > .0001 || *row.ClientsMoved < .1 || *row.ClientsMoved > .11 {
+		t.Errorf("one of ten servers goes: %v of the clients move, at least %v", row.ClientsMoved, row.ClientsMovedMin)
+	}
+	if row := only(t, foreseen(t, shop(spec.SchedulerSCH, 1, 1), shop(spec.SchedulerTCH, 1, 1))); row.ClientsMoved != nil {
+		t.Errorf("from sch to tch clients keep nothing: %+v", row)
+	}
+	if row := only(t, foreseen(t, shop(spec.SchedulerRR, 1, 1), shop(spec.SchedulerWLC, 1, 1))); row.Method != "simulated" {
+		t.Errorf("wlc is %s, want simulated", row.Method)
+	}
+}
+
+func TestSurvivals(t *testing.T) {
+	c := shop(spec.SchedulerWRR, 100, 100, 100, 0)
+	c.LoadBalancers[0].Backends = append(c.LoadBalancers[0].Backends,
+		spec.Backend{Address: netip.MustParseAddr("127.0.0.1"), Port: 8080, Weight: 1},
+		spec.Backend{Instance: "instance.s0", Port: 81, Weight: 100})
+	c.LoadBalancers[0].Listeners[0].HealthCheck.Enabled = false
+	want := []Survival{
+		{"3 of 5 servers are left, by retries: there is no health check", "instance.s0", true},
+		{"4 of 5 servers are left, by retries: there is no health check", "instance.s1", true},
+		{"4 of 5 servers are left, by retries: there is no health check", "instance.s2", true},
+		{"4 of 5 servers are left, by retries: there is no health check", "127.0.0.1:8080", true},
+		{"2 of 5 servers are left, by retries: there is no health check", "zone=a", true},
+		{"4 of 5 servers are left, by retries: there is no health check", "zone=b", true},
+	}
+	got := only(t, foreseen(t, nil, c)).Survives
+	if len(got) != len(want) {
+		t.Fatalf("%d losses, want %d: %+v", len(got), len(want), got)
+	}
+	for i := range want {
+		if got[i] != want[i] {
+			t.Errorf("loss %d: %+v, want %+v", i, got[i], want[i])
+		}
+	}
+}
+
+func TestForeseeBrokenConfig(t *testing.T) {
+	c := shop(spec.SchedulerRR, 1)
+	c.Instances = nil
+	if _, err := Foresee(nil, c); err == nil {
+		t.Error("no error for a backend that does not exist")
+	}
+}

@@ -1,0 +1,153 @@
+package spec
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"strconv"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// formatAddress is the address of a resource without count: instance.ECS01, or
+// dns_zone["abc.com"] where the name is not an identifier.
+func formatAddress(kind, name string) string {
+	if validIdentifier(name) {
+		return kind + "." + name
+	}
+	return fmt.Sprintf("%s[%q]", kind, name)
+}
+
+// validIdentifier reports whether a name may follow a dot. Names of ASCII letters
+// are not worth the lexer.
+func validIdentifier(name string) bool {
+	if name == "" {
+		return false
+	}
+	for i := range len(name) {
+		if name[i] >= 0x80 {
+			return hclsyntax.ValidIdentifier(name)
+		}
+		if !isIdent(name[i]) || i == 0 && !isIdentStart(name[i]) {
+			return false
+		}
+	}
+	return true
+}
+
+// CompareAddresses orders resource addresses so that runs of digits compare as
+// numbers: web[2] stands before web[10].
+func CompareAddresses(a, b string) int {
+	i, j := 0, 0
+	for i < len(a) && j < len(b) {
+		if !digit(a[i]) || !digit(b[j]) {
+			if a[i] != b[j] {
+				return int(a[i]) - int(b[j])
+			}
+			i++
+			j++
+			continue
+		}
+		x, y := digits(a[i:]), digits(b[j:])
+		i, j = i+len(x), j+len(y)
+		x, y = strings.TrimLeft(x, "0"), strings.TrimLeft(y, "0")
+		if len(x) != len(y) {
+			return len(x) - len(y)
+		}
+		if c := strings.Compare(x, y); c != 0 {
+			return c
+		}
+	}
+	if c := (len(a) - i) - (len(b) - j); c != 0 {
+		return c
+	}
+	return strings.Compare(a, b) // web[01] and web[1] are still two addresses
+}
+
+func digit(c byte) bool { return '0' <= c && c <= '9' }
+
+func digits(s string) string {
+	n := 0
+	for n < len(s) && digit(s[n]) {
+		n++
+	}
+	return s[:n]
+}
+
+// ParseAddress checks that a text has the form of a resource address and gives
+// the kind of the resource: instance, listener, record and so on.
+func ParseAddress(s string) (kind string, err error) {
+	t, diags := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos)
+	if diags.HasErrors() {
+		return "", fmt.Errorf("address %q: write a resource such as instance.NAME or load_balancer.NAME.listener[\"tcp:80\"]", s)
+	}
+	k := kindNamed(t.RootName())
+	if k == nil || k.parent != nil {
+		return "", fmt.Errorf("address %q: there is no kind of resource %q", s, t.RootName())
+	}
+	rest := t[1:]
+	if len(rest) == 0 || stepName(rest[0]) == "" {
+		return "", fmt.Errorf("address %q: name the %s", s, k.name)
+	}
+	rest = rest[1:]
+	if len(rest) > 0 {
+		if _, indexed := rest[0].(hcl.TraverseIndex); indexed {
+			rest = rest[1:]
+		}
+	}
+	if len(rest) == 0 {
+		return k.name, nil
+	}
+	inner := kindNamed(stepName(rest[0]))
+	if inner == nil || inner.parent != k || len(rest) != 2 || stepName(rest[1]) == "" {
+		return "", fmt.Errorf("address %q: after the name of a %s comes nothing%s", s, k.name, innerForms(k))
+	}
+	return inner.name, nil
+}
+
+func innerForms(k *kind) string {
+	var forms strings.Builder
+	for _, c := range k.children() {
+		fmt.Fprintf(&forms, ", or .%s[\"%s\"]", c.name, strings.ToUpper(strings.Join(c.labelNames(), ":")))
+	}
+	return forms.String()
+}
+
+// ValidAddress reports what is wrong with the form of a resource address.
+func ValidAddress(s string) error {
+	_, err := ParseAddress(s)
+	return err
+}
+
+// Parent is the address of the load balancer or zone that a listener or record
+// belongs to, and "" for every other address.
+func Parent(address string) string {
+	for _, k := range resourceKinds {
+		if k.parent == nil || !strings.HasPrefix(address, k.parent.name) {
+			continue
+		}
+		if i := strings.LastIndex(address, "."+k.name+"[\""); i >= 0 {
+			return address[:i]
+		}
+	}
+	return ""
+}
+
+// NewID derives a resource's id from its address and how often it was replaced.
+func NewID(address string, replacements int) string {
+	sum := sha256.Sum256(strconv.AppendInt([]byte(address+"#"), int64(replacements), 10))
+	prefix, _, _ := strings.Cut(address, ".")
+	prefix, _, _ = strings.Cut(prefix, "[")
+	if inner := Parent(address); inner != "" {
+		prefix, _, _ = strings.Cut(address[len(inner)+1:], "[")
+	}
+	return idPrefix[prefix] + hex.EncodeToString(sum[:8])
+}
+
+// idPrefix makes ids look like the product's.
+var idPrefix = map[string]string{
+	"instance": "i-", "server_group": "rsp-", "load_balancer": "lb-",
+	"listener": "ls-", "dns_zone": "dz-", "record": "rr-",
+}

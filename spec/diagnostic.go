@@ -1,0 +1,192 @@
+package spec
+
+import (
+	"cmp"
+	"slices"
+	"sync"
+
+	"github.com/hashicorp/hcl/v2"
+)
+
+// The severities of a Diagnostic.
+const (
+	SeverityError   = "error"
+	SeverityWarning = "warning"
+)
+
+// Diagnostic is one thing to say about a configuration, at its place in the
+// source. The JSON keys are those of Terraform's validate, with hint beside them.
+type Diagnostic struct {
+	Severity string   `json:"severity"`
+	Summary  string   `json:"summary"`
+	Detail   string   `json:"detail"`
+	Hint     string   `json:"hint,omitempty"` // what to write instead
+	Range    *Range   `json:"range,omitempty"`
+	Snippet  *Snippet `json:"snippet,omitempty"`
+}
+
+// Range is a part of a file; its name is relative to the folder that was loaded.
+type Range struct {
+	Filename string `json:"filename"`
+	Start    Pos    `json:"start"`
+	End      Pos    `json:"end"`
+}
+
+// Pos counts lines and columns from 1, columns in characters and bytes from 0.
+type Pos struct {
+	Line   int `json:"line"`
+	Column int `json:"column"`
+	Byte   int `json:"byte"`
+}
+
+// Snippet is the source line of a Range.
+type Snippet struct {
+	Context              *string `json:"context"` // the block it is in: load_balancer "SLB1"
+	Code                 string  `json:"code"`
+	StartLine            int     `json:"start_line"`
+	HighlightStartOffset int     `json:"highlight_start_offset"` // bytes into Code
+	HighlightEndOffset   int     `json:"highlight_end_offset"`
+	Values               []Value `json:"values"`
+}
+
+// Value is what a reference in the snippet stood for. Sensitive ones are left out.
+type Value struct {
+	Traversal string `json:"traversal"`
+	Statement string `json:"statement"`
+}
+
+// Diagnostics is everything that is to be said about a configuration.
+type Diagnostics []Diagnostic
+
+// HasErrors reports whether any of them is an error.
+func (d Diagnostics) HasErrors() bool {
+	return slices.ContainsFunc(d, func(x Diagnostic) bool { return x.Severity == SeverityError })
+}
+
+// Error makes diagnostics usable as an error: the first one and how many there are.
+func (d Diagnostics) Error() string {
+	for _, x := range d {
+		if x.Severity == SeverityError {
+			if x.Range == nil {
+				return x.Summary + ": " + x.Detail
+			}
+			return x.Range.Filename + ": " + x.Summary + ": " + x.Detail
+		}
+	}
+	return "no errors"
+}
+
+// reports collects diagnostics, from several goroutines while files are parsed.
+type reports struct {
+	mu      sync.Mutex
+	list    []Diagnostic
+	sources map[string][]byte
+	places  map[string][]place // a file's top-level blocks, in order
+	secret  []hcl.Range        // places whose source line must not be shown
+	errors  int
+}
+
+func newReports() *reports {
+	return &reports{sources: map[string][]byte{}, places: map[string][]place{}}
+}
+
+// place is where a top-level block begins and ends, in bytes.
+type place struct {
+	block *hcl.Block
+	end   int
+}
+
+func (r *reports) place(file string, block *hcl.Block, end int) {
+	r.places[file] = append(r.places[file], place{block, end})
+}
+
+// hide keeps the source of a secret out of every snippet.
+func (r *reports) hide(a *hcl.Attribute) {
+	if a != nil {
+		r.secret = append(r.secret, a.Range)
+	}
+}
+
+// maxReports bounds what a broken configuration of thousands of resources says.
+const maxReports = 1000
+
+func (r *reports) add(d Diagnostic, rng *hcl.Range, values []Value) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if d.Severity == SeverityError {
+		r.errors++
+	}
+	if len(r.list) >= maxReports {
+		return
+	}
+	if rng != nil {
+		d.Range = &Range{rng.Filename, Pos(rng.Start), Pos(rng.End)}
+		d.Snippet = r.snippet(*rng)
+		if d.Snippet != nil {
+			d.Snippet.Values = append(d.Snippet.Values, values...)
+		}
+	}
+	r.list = append(r.list, d)
+}
+
+func (r *reports) error(rng hcl.Range, summary, detail, hint string) {
+	r.add(Diagnostic{Severity: SeverityError, Summary: summary, Detail: detail, Hint: hint}, &rng, nil)
+}
+
+func (r *reports) warn(rng hcl.Range, summary, detail, hint string) {
+	r.add(Diagnostic{Severity: SeverityWarning, Summary: summary, Detail: detail, Hint: hint}, &rng, nil)
+}
+
+// general reports what has no place in a file.
+func (r *reports) general(summary, detail, hint string) {
+	r.add(Diagnostic{Severity: SeverityError, Summary: summary, Detail: detail, Hint: hint}, nil, nil)
+}
+
+// hcl takes over what the parser or an expression reported.
+func (r *reports) hcl(diags hcl.Diagnostics) {
+	for _, d := range diags {
+		out := Diagnostic{Severity: SeverityError, Summary: d.Summary, Detail: d.Detail}
+		if d.Severity == hcl.DiagWarning {
+			out.Severity = SeverityWarning
+		}
+		r.add(out, d.Subject, valuesOf(d))
+	}
+}
+
+func (r *reports) failed() bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.errors > 0
+}
+
+// sorted gives them in the order of the source, each once: a block with count
+// says the same for each of its instances.
+func (r *reports) sorted() Diagnostics {
+	list := slices.Clone(r.list)
+	slices.SortStableFunc(list, func(a, b Diagnostic) int {
+		ra, rb := a.Range, b.Range
+		switch {
+		case ra == nil && rb == nil:
+			return 0
+		case ra == nil:
+			return -1
+		case rb == nil:
+			return 1
+		}
+		return cmp.Or(cmp.Compare(ra.Filename, rb.Filename), cmp.Compare(ra.Start.Byte, rb.Start.Byte))
+	})
+	type identity struct {
+		place           Range
+		summary, detail string
+	}
+	seen := map[identity]bool{}
+	return slices.DeleteFunc(list, func(d Diagnostic) bool {
+		if d.Range == nil {
+			return false
+		}
+		id := identity{*d.Range, d.Summary, d.Detail}
+		again := seen[id]
+		seen[id] = true
+		return again
+	})
+}

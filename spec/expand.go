@@ -1,0 +1,318 @@
+package spec
+
+import (
+	"fmt"
+	"maps"
+	"net/netip"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// maxResources bounds count and for_each of all blocks together.
+const maxResources = 100_000
+
+// definition is one top-level block of resources in the source.
+type definition struct {
+	kind    *kind
+	name    string
+	address string // without count.index or each.key
+	block   *hcl.Block
+	dynamic bool // the body has dynamic blocks, or is JSON
+	broken  bool // the body cannot be decoded
+	count   hcl.Expression
+	forEach hcl.Expression
+
+	state   progress // of the expansion
+	objects []*object
+	refs    map[string]bool // of count and for_each
+
+	// What the block stands for in expressions, built when first asked for:
+	// before addresses are allocated, early attributes only, everything.
+	pending, identity, whole cty.Value
+	traced                   [2]cty.Value // identity and whole
+}
+
+// object is one resource.
+type object struct {
+	def     *definition
+	key     cty.Value // count.index or each.key, NilVal without
+	each    cty.Value // each.value
+	address string
+	id      string
+	ip      netip.Addr
+	pinned  bool
+
+	state  progress
+	target any
+	site   *site
+}
+
+// progress of something that is evaluated when first needed.
+type progress uint8
+
+const (
+	untouched progress = iota
+	underway           // asking for it again is a cycle
+	done
+	failed
+)
+
+// expand evaluates count or for_each of a block and makes its resources.
+func (l *loader) expand(def *definition, from hcl.Range) bool {
+	switch def.state {
+	case done:
+		return true
+	case failed:
+		return false
+	}
+	leave, ok := l.enter(&def.state, def.address, from)
+	if !ok {
+		return false
+	}
+	ok = l.makeObjects(def)
+	leave(ok)
+	return ok
+}
+
+func (l *loader) makeObjects(def *definition) bool {
+	s := &scope{refs: map[string]bool{}}
+	def.refs = s.refs
+	switch {
+	case def.count != nil && def.forEach != nil:
+		l.reports.error(def.forEach.Range(), "count and for_each", "A block has at most one of them.", "")
+		return false
+	case def.count != nil:
+		n, ok := l.countOf(def, s)
+		if !ok || !l.take(n, def.count.Range()) {
+			return false
+		}
+		def.objects = make([]*object, 0, n)
+		for i := range n {
+			l.makeObject(def, cty.NumberIntVal(int64(i)), cty.NilVal)
+		}
+		return true
+	case def.forEach != nil:
+		v, ok := l.collectionOf(def, s)
+		if !ok || !l.take(v.LengthInt(), def.forEach.Range()) {
+			return false
+		}
+		for it := v.ElementIterator(); it.Next(); {
+			key, value := it.Element()
+			if !l.validKey(key, def.forEach.Range()) {
+				return false
+			}
+			l.makeObject(def, key, value)
+		}
+		return true
+	}
+	if !l.take(1, def.block.DefRange) {
+		return false
+	}
+	l.makeObject(def, cty.NilVal, cty.NilVal)
+	return true
+}
+
+func (l *loader) take(n int, rng hcl.Range) bool {
+	if l.resources += n; l.resources <= maxResources {
+		return true
+	}
+	l.reports.error(rng, "Too many resources", fmt.Sprintf("A configuration has at most %d resources.", maxResources), "")
+	l.resources -= n
+	return false
+}
+
+func (l *loader) makeObject(def *definition, key, each cty.Value) {
+	o := &object{def: def, key: key, each: each, address: def.address}
+	if key != cty.NilVal {
+		o.address += formatKey(key)
+	}
+	o.id = NewID(o.address, l.opt.Recorded.Replacements[o.address])
+	def.objects = append(def.objects, o)
+	l.objects[o.address] = o
+	l.byID[o.id] = o
+}
+
+func formatKey(key cty.Value) string {
+	if key.Type() == cty.Number {
+		return "[" + key.AsBigFloat().Text('f', -1) + "]"
+	}
+	if key.Type() == cty.String {
+		return fmt.Sprintf("[%q]", key.AsString())
+	}
+	return "[?]"
+}
+
+func (def *definition) exampleKey() string {
+	if len(def.objects) > 0 {
+		return formatKey(def.objects[0].key)
+	}
+	return "[0]"
+}
+
+func (l *loader) countOf(def *definition, s *scope) (int, bool) {
+	rng := def.count.Range()
+	v, ok := l.eval(def.count, s)
+	if !ok || !l.usable(v, "count", rng, s) {
+		return 0, false
+	}
+	if v.Type() == cty.String {
+		l.reports.error(rng, "Wrong type", "count must be a number, not a string.", "")
+		return 0, false
+	}
+	c := integer[int](0, 1e9)
+	if v.Type() != cty.Number {
+		l.reports.error(rng, "Wrong type", "count must be a number, not "+article(v.Type().FriendlyName())+".", "")
+		return 0, false
+	}
+	n, err := c.parse(v)
+	if err != nil {
+		l.reports.error(rng, "Invalid value", fmt.Sprintf("count %v.", err), "")
+		return 0, false
+	}
+	return n, true
+}
+
+func (l *loader) collectionOf(def *definition, s *scope) (cty.Value, bool) {
+	rng := def.forEach.Range()
+	v, ok := l.eval(def.forEach, s)
+	if !ok {
+		return v, false
+	}
+	t := v.Type()
+	switch {
+	case t.IsMapType() || t.IsObjectType():
+		// The values may wait for addresses, the keys may not.
+		if v.IsKnown() && !v.IsNull() && !v.IsMarked() {
+			return v, true
+		}
+		return v, l.usable(v, "for_each", rng, s)
+	case t.IsSetType() && t.ElementType() == cty.String || t.IsSetType() && v.IsKnown() && !v.IsNull() && v.LengthInt() == 0:
+		return v, l.usable(v, "for_each", rng, s)
+	}
+	if !l.usable(v, "for_each", rng, s) {
+		return v, false
+	}
+	hint := ""
+	if t.IsTupleType() || t.IsListType() || t.IsSetType() {
+		hint = "Write toset([...]), or { for x in ... : x.name => x }."
+	}
+	l.reports.error(rng, "Wrong type", "for_each must be a map or a set of strings, not "+article(t.FriendlyName())+".", hint)
+	return v, false
+}
+
+// usable refuses values that cannot say how many resources there are.
+func (l *loader) usable(v cty.Value, name string, rng hcl.Range, s *scope) bool {
+	switch {
+	case v.ContainsMarked():
+		l.reports.error(rng, "Sensitive "+name, "The addresses of resources would show it.", "")
+	case !v.IsWhollyKnown():
+		used := strings.Join(sortedKeys(s.refs), ", ")
+		l.reports.error(rng, "Not known yet",
+			fmt.Sprintf("%s depends on attributes of %s, but it is evaluated before addresses are allocated.", name, used),
+			"Use variables, locals, or the names and ids of resources.")
+	case v.IsNull():
+		l.reports.error(rng, "Invalid value", name+" is null.", "")
+	default:
+		return true
+	}
+	return false
+}
+
+func (l *loader) validKey(key cty.Value, rng hcl.Range) bool {
+	k := key.AsString()
+	bad := k == "" || len(k) > 200 || strings.Contains(k, "${") || strings.Contains(k, "%{") ||
+		strings.ContainsFunc(k, func(r rune) bool { return !unicode.IsPrint(r) })
+	if bad {
+		l.reports.error(rng, "Invalid key", fmt.Sprintf("The key %q cannot stand in a resource address.", k), "")
+	}
+	return !bad
+}
+
+// rebind evaluates for_each again once addresses are allocated, for values that
+// had to wait for them. The keys are the same: they were known.
+func (l *loader) rebind(def *definition) {
+	v, ok := l.eval(def.forEach, nil)
+	if !ok {
+		return
+	}
+	values := v.AsValueMap()
+	for _, o := range def.objects {
+		o.each = values[o.key.AsString()]
+	}
+}
+
+// enter begins the evaluation of something. Entering it again is a cycle, which
+// is reported at the reference that closes it.
+func (l *loader) enter(state *progress, name string, from hcl.Range) (leave func(ok bool), ok bool) {
+	if *state == underway {
+		cycle := append(slices.Clone(l.stack[slices.Index(l.stack, name):]), name)
+		l.reports.error(from, "Reference cycle", strings.Join(cycle, " -> ")+".", "One of them must not refer to the next.")
+		return nil, false
+	}
+	const deepest = 1000
+	if len(l.stack) >= deepest {
+		l.reports.error(from, "Reference chain too long", fmt.Sprintf("References may follow each other %d levels deep.", deepest), "")
+		return nil, false
+	}
+	*state = underway
+	l.stack = append(l.stack, name)
+	return func(ok bool) {
+		l.stack = l.stack[:len(l.stack)-1]
+		*state = done
+		if !ok {
+			*state = failed
+		}
+	}, true
+}
+
+// evaluate decodes a resource; evaluateFor does so for a reference at from.
+func (l *loader) evaluate(o *object) bool { return l.evaluateFor(o, o.def.block.DefRange) }
+
+func (l *loader) evaluateFor(o *object, from hcl.Range) bool {
+	switch o.state {
+	case done:
+		return true
+	case failed:
+		return false
+	}
+	leave, ok := l.enter(&o.state, o.address, from)
+	if !ok {
+		return false
+	}
+	ok = l.decodeObject(o)
+	leave(ok)
+	return ok
+}
+
+func (l *loader) decodeObject(o *object) bool {
+	def := o.def
+	if def.broken {
+		return false
+	}
+	o.target = def.kind.make()
+	meta := def.kind.meta(o.target)
+	meta.Address, meta.Name, meta.ID = o.address, def.name, o.id
+	meta.Replacements = l.opt.Recorded.Replacements[o.address]
+	d := &decoder{l: l, scope: newScope(o), parent: o.address, owner: def.name, ok: true}
+	maps.Copy(d.scope.refs, def.refs)
+	body, ok := d.expanded(def.kind.block, def.block.Body, def.dynamic)
+	if !ok {
+		return false
+	}
+	o.site = d.block(def.kind.block, body, o.target, def.block.DefRange, def.block.LabelRanges)
+	if def.kind.ip != nil {
+		ip, pinned := def.kind.ip(o.target)
+		*ip, *pinned = o.ip, o.pinned
+	}
+	meta.Refs = sortedKeys(d.scope.refs)
+	for _, c := range def.kind.children() {
+		for i, t := range c.list(o.target) {
+			c.meta(t).Refs = o.site.child(c.name, i).refs
+		}
+	}
+	return d.ok
+}

@@ -1,0 +1,161 @@
+package spec
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"unicode/utf8"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/function"
+)
+
+// folder reads files for file() and templatefile(). It is opened at the first use
+// and does not follow a path or link out of the configuration's folder.
+type folder struct {
+	dir  string
+	root *os.Root
+	seen map[string]string
+}
+
+var errTooLarge = fmt.Errorf("larger than %d MiB", maxFileSize>>20)
+
+func (f *folder) read(path string) (string, error) {
+	if content, ok := f.seen[path]; ok {
+		return content, nil
+	}
+	if f.root == nil {
+		root, err := os.OpenRoot(f.dir)
+		if err != nil {
+			return "", err
+		}
+		f.root, f.seen = root, map[string]string{}
+	}
+	if filepath.IsAbs(path) {
+		return "", fmt.Errorf("file %q: write a path relative to the configuration's folder", path)
+	}
+	content, err := readLimited(openRegular(f.root, path))
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return "", fmt.Errorf("file %q: there is no such file in the configuration's folder", path)
+	case err != nil:
+		var wrapped *os.PathError
+		if errors.As(err, &wrapped) {
+			err = wrapped.Err
+		}
+		return "", fmt.Errorf("file %q: %w", path, err)
+	case !utf8.Valid(content):
+		return "", fmt.Errorf("file %q: not UTF-8 text", path)
+	}
+	f.seen[path] = string(content)
+	return string(content), nil
+}
+
+// openRegular refuses what would block or never end.
+func openRegular(root *os.Root, path string) (*os.File, error) {
+	info, err := root.Stat(path)
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, errors.New("not a regular file")
+	}
+	return root.Open(path)
+}
+
+func (f *folder) close() {
+	if f.root != nil {
+		f.root.Close() // only read from
+	}
+}
+
+// readLimited reads a whole file of at most maxFileSize, and closes it.
+func readLimited(f *os.File, err error) ([]byte, error) {
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if info.Size() > maxFileSize {
+		return nil, errTooLarge
+	}
+	var src bytes.Buffer
+	src.Grow(int(info.Size()) + bytes.MinRead) // no larger than what follows needs
+	if _, err := src.ReadFrom(io.LimitReader(f, maxFileSize+1)); err != nil {
+		return nil, err
+	}
+	if src.Len() > maxFileSize {
+		return nil, errTooLarge // it grew
+	}
+	return src.Bytes(), nil
+}
+
+func (f *folder) function() function.Function {
+	return fixed(cty.String, func(args []cty.Value) (cty.Value, error) {
+		content, err := f.read(args[0].AsString())
+		return cty.StringVal(content), err
+	}, cty.String)
+}
+
+// templateFile renders a file of the folder as a template. Templates cannot
+// render templates, so they end.
+func (l *loader) templateFile() function.Function {
+	render := func(args []cty.Value) (cty.Value, error) {
+		path := args[0].AsString()
+		content, err := l.files.read(path)
+		if err != nil {
+			return cty.DynamicVal, err
+		}
+		if limit := scanTemplate([]byte(content)); limit != nil {
+			return cty.DynamicVal, fmt.Errorf("file %q: %s", path, limit.detail)
+		}
+		expr, diags := hclsyntax.ParseTemplate([]byte(content), path, hcl.InitialPos)
+		if diags.HasErrors() {
+			return cty.DynamicVal, diags
+		}
+		if t := args[1].Type(); !t.IsObjectType() && !t.IsMapType() {
+			return cty.DynamicVal, fmt.Errorf("the variables of a template must be an object or a map")
+		}
+		functions := map[string]function.Function{}
+		for name, fn := range l.base.Functions {
+			if name != "templatefile" {
+				functions[name] = fn
+			}
+		}
+		v, diags := expr.Value(&hcl.EvalContext{Variables: args[1].AsValueMap(), Functions: functions})
+		if diags.HasErrors() {
+			return cty.DynamicVal, diags
+		}
+		return v, nil
+	}
+	return function.New(&function.Spec{
+		Params: []function.Parameter{{Name: "path", Type: cty.String}, {Name: "vars", Type: cty.DynamicPseudoType}},
+		Type:   function.StaticReturnType(cty.String),
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			v, err := render(args)
+			if err != nil {
+				return cty.NilVal, err
+			}
+			return toText(v)
+		},
+	})
+}
+
+func toText(v cty.Value) (cty.Value, error) {
+	v, marks := v.Unmark()
+	if v.IsNull() || v.Type() != cty.String && v.Type() != cty.Number && v.Type() != cty.Bool {
+		return cty.NilVal, fmt.Errorf("the template does not make a text")
+	}
+	if v.Type() == cty.String {
+		return v.WithMarks(marks), nil
+	}
+	return cty.StringVal(fmt.Sprint(fromCty(v))).WithMarks(marks), nil
+}

@@ -1,0 +1,310 @@
+package spec
+
+import (
+	"crypto/md5"
+	"crypto/sha1"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"fmt"
+	"math/big"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2/ext/tryfunc"
+	ctyyaml "github.com/zclconf/go-cty-yaml"
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+	"github.com/zclconf/go-cty/cty/function"
+	"github.com/zclconf/go-cty/cty/function/stdlib"
+)
+
+// mark distinguishes sensitive values.
+type mark string
+
+const sensitive mark = "sensitive"
+
+// functions are what expressions can call. None reads a clock, a random source or
+// anything outside of the configuration's folder: plans have no unknowns and
+// repeat themselves.
+func (l *loader) functions() map[string]function.Function {
+	return map[string]function.Function{
+		"abs": stdlib.AbsoluteFunc, "ceil": stdlib.CeilFunc, "floor": stdlib.FloorFunc, "log": stdlib.LogFunc,
+		"max": stdlib.MaxFunc, "min": stdlib.MinFunc, "parseint": stdlib.ParseIntFunc, "pow": boundedPow,
+		"signum": stdlib.SignumFunc, "sum": sumFunc,
+
+		"chomp": stdlib.ChompFunc, "format": boundedFormat(stdlib.FormatFunc), "formatlist": boundedFormat(stdlib.FormatListFunc),
+		"indent": boundedIndent, "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc,
+		"regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "replace": replaceFunc, "split": stdlib.SplitFunc,
+		"strlen": stdlib.StrlenFunc, "strrev": stdlib.ReverseFunc, "substr": stdlib.SubstrFunc, "title": stdlib.TitleFunc,
+		"trim": stdlib.TrimFunc, "trimprefix": stdlib.TrimPrefixFunc, "trimspace": stdlib.TrimSpaceFunc,
+		"trimsuffix": stdlib.TrimSuffixFunc, "upper": stdlib.UpperFunc,
+		"startswith": textTest(strings.HasPrefix), "endswith": textTest(strings.HasSuffix), "strcontains": textTest(strings.Contains),
+
+		"chunklist": stdlib.ChunklistFunc, "coalesce": stdlib.CoalesceFunc, "coalescelist": stdlib.CoalesceListFunc,
+		"compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc,
+		"distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc,
+		"index": stdlib.IndexFunc, "keys": stdlib.KeysFunc, "length": lengthFunc, "lookup": stdlib.LookupFunc,
+		"merge": stdlib.MergeFunc, "one": oneFunc, "range": stdlib.RangeFunc, "reverse": stdlib.ReverseListFunc,
+		"setintersection": stdlib.SetIntersectionFunc, "setproduct": boundedProduct, "setsubtract": stdlib.SetSubtractFunc,
+		"setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc, "sort": stdlib.SortFunc, "values": stdlib.ValuesFunc,
+		"zipmap": stdlib.ZipmapFunc, "alltrue": quantifier(true), "anytrue": quantifier(false),
+
+		"tobool": stdlib.MakeToFunc(cty.Bool), "tonumber": stdlib.MakeToFunc(cty.Number), "tostring": stdlib.MakeToFunc(cty.String),
+		"tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
+		"tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)), "try": tryfunc.TryFunc, "can": tryfunc.CanFunc,
+
+		"csvdecode": stdlib.CSVDecodeFunc, "jsondecode": jsonDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
+		"yamldecode": yamlDecodeFunc, "yamlencode": ctyyaml.YAMLEncodeFunc,
+		"base64decode": base64DecodeFunc, "base64encode": digest(base64.StdEncoding.EncodeToString),
+		"md5":    digest(func(b []byte) string { sum := md5.Sum(b); return hex.EncodeToString(sum[:]) }),
+		"sha1":   digest(func(b []byte) string { sum := sha1.Sum(b); return hex.EncodeToString(sum[:]) }),
+		"sha256": digest(func(b []byte) string { sum := sha256.Sum256(b); return hex.EncodeToString(sum[:]) }),
+
+		"cidrhost": cidrHostFunc, "cidrnetmask": cidrNetmaskFunc, "cidrsubnet": cidrSubnetFunc,
+		"file": l.files.function(), "templatefile": l.templateFile(),
+		"sensitive": sensitiveFunc, "nonsensitive": nonsensitiveFunc,
+	}
+}
+
+// fixed makes a function of parameters that are known when it is called.
+func fixed(result cty.Type, call func(args []cty.Value) (cty.Value, error), types ...cty.Type) function.Function {
+	params := make([]function.Parameter, len(types))
+	for i, t := range types {
+		params[i] = function.Parameter{Name: fmt.Sprintf("value%d", i+1), Type: t}
+	}
+	return function.New(&function.Spec{
+		Params: params,
+		Type:   function.StaticReturnType(result),
+		Impl:   func(args []cty.Value, _ cty.Type) (cty.Value, error) { return call(args) },
+	})
+}
+
+func textTest(test func(s, part string) bool) function.Function {
+	return fixed(cty.Bool, func(args []cty.Value) (cty.Value, error) {
+		return cty.BoolVal(test(args[0].AsString(), args[1].AsString())), nil
+	}, cty.String, cty.String)
+}
+
+func digest(of func([]byte) string) function.Function {
+	return fixed(cty.String, func(args []cty.Value) (cty.Value, error) {
+		return cty.StringVal(of([]byte(args[0].AsString()))), nil
+	}, cty.String)
+}
+
+var base64DecodeFunc = fixed(cty.String, func(args []cty.Value) (cty.Value, error) {
+	b, err := base64.StdEncoding.DecodeString(args[0].AsString())
+	if err != nil {
+		return cty.NilVal, fmt.Errorf("not base64: %w", err)
+	}
+	return cty.StringVal(string(b)), nil
+}, cty.String)
+
+var sumFunc = fixed(cty.Number, func(args []cty.Value) (cty.Value, error) {
+	sum := cty.Zero
+	for it := args[0].ElementIterator(); it.Next(); {
+		_, v := it.Element()
+		if v.IsNull() {
+			return cty.NilVal, fmt.Errorf("cannot add null")
+		}
+		sum = sum.Add(v)
+	}
+	return sum, nil
+}, cty.List(cty.Number))
+
+// quantifier tells whether all, or any, of a list are true.
+func quantifier(all bool) function.Function {
+	return fixed(cty.Bool, func(args []cty.Value) (cty.Value, error) {
+		for it := args[0].ElementIterator(); it.Next(); {
+			if _, v := it.Element(); (!v.IsNull() && v.True()) != all {
+				return cty.BoolVal(!all), nil
+			}
+		}
+		return cty.BoolVal(all), nil
+	}, cty.List(cty.Bool))
+}
+
+// oneFunc is the only element of a list, or null of an empty one.
+var oneFunc = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "list", Type: cty.DynamicPseudoType}},
+	Type: func(args []cty.Value) (cty.Type, error) {
+		t := args[0].Type()
+		switch {
+		case t.IsListType() || t.IsSetType():
+			return t.ElementType(), nil
+		case t.IsTupleType() && t.Length() == 1:
+			return t.TupleElementType(0), nil
+		case t.IsTupleType() && t.Length() == 0, t == cty.DynamicPseudoType:
+			return cty.DynamicPseudoType, nil
+		case t.IsTupleType():
+			return cty.NilType, fmt.Errorf("must have at most one element, not %d", t.Length())
+		}
+		return cty.NilType, fmt.Errorf("must be a list, set or tuple")
+	},
+	Impl: func(args []cty.Value, result cty.Type) (cty.Value, error) {
+		switch n := args[0].LengthInt(); n {
+		case 0:
+			return cty.NullVal(result), nil
+		case 1:
+			it := args[0].ElementIterator()
+			it.Next()
+			_, v := it.Element()
+			return v, nil
+		default:
+			return cty.NilVal, fmt.Errorf("must have at most one element, not %d", n)
+		}
+	},
+})
+
+// lengthFunc counts the characters of a string and the elements of everything else.
+var lengthFunc = function.New(&function.Spec{
+	Params: []function.Parameter{{Name: "value", Type: cty.DynamicPseudoType, AllowDynamicType: true}},
+	Type:   function.StaticReturnType(cty.Number),
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		switch t := args[0].Type(); {
+		case t == cty.String:
+			return stdlib.Strlen(args[0])
+		case t.IsTupleType() || t.IsObjectType() || t.IsCollectionType():
+			return cty.NumberIntVal(int64(args[0].LengthInt())), nil
+		}
+		return cty.NilVal, fmt.Errorf("must be a string, list, map or object")
+	},
+})
+
+// replaceFunc replaces a part, or what matches a /pattern/.
+var replaceFunc = fixed(cty.String, func(args []cty.Value) (cty.Value, error) {
+	s, part, by := args[0].AsString(), args[1].AsString(), args[2].AsString()
+	if len(by) > 1 && len(s)*len(by) > maxText {
+		return cty.NilVal, fmt.Errorf("the result could have more than %d bytes", maxText)
+	}
+	if len(part) > 1 && strings.HasPrefix(part, "/") && strings.HasSuffix(part, "/") {
+		return stdlib.RegexReplace(args[0], cty.StringVal(part[1:len(part)-1]), args[2])
+	}
+	return cty.StringVal(strings.ReplaceAll(s, part, by)), nil
+}, cty.String, cty.String, cty.String)
+
+var sensitiveFunc = function.New(&function.Spec{
+	Params: []function.Parameter{{
+		Name: "value", Type: cty.DynamicPseudoType,
+		AllowUnknown: true, AllowNull: true, AllowMarked: true, AllowDynamicType: true,
+	}},
+	Type: func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return args[0].Mark(sensitive), nil },
+})
+
+var nonsensitiveFunc = function.New(&function.Spec{
+	Params: sensitiveFunc.Params(),
+	Type:   func(args []cty.Value) (cty.Type, error) { return args[0].Type(), nil },
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+		v, _ := args[0].UnmarkDeep()
+		return v, nil
+	},
+})
+
+// maxText bounds what one call may make of its arguments, so that a small file
+// cannot make a large value. In bytes, or elements.
+const maxText = 4 << 20
+
+var boundedPow = fixed(cty.Number, func(args []cty.Value) (cty.Value, error) {
+	if args[1].AsBigFloat().Cmp(big.NewFloat(4096)) > 0 {
+		return cty.NilVal, fmt.Errorf("the exponent must not exceed 4096")
+	}
+	return stdlib.Pow(args[0], args[1])
+}, cty.Number, cty.Number)
+
+var boundedIndent = fixed(cty.String, func(args []cty.Value) (cty.Value, error) {
+	if args[0].AsBigFloat().Cmp(big.NewFloat(1000)) > 0 {
+		return cty.NilVal, fmt.Errorf("must indent by at most 1000 spaces")
+	}
+	return stdlib.Indent(args[0], args[1])
+}, cty.Number, cty.String)
+
+var boundedProduct = function.New(&function.Spec{
+	VarParam: &function.Parameter{Name: "sets", Type: cty.DynamicPseudoType, AllowUnknown: true},
+	Type: func(args []cty.Value) (cty.Type, error) {
+		const most = 100_000
+		size := 1
+		for _, a := range args {
+			if t := a.Type(); a.IsKnown() && !a.IsNull() && (t.IsCollectionType() || t.IsTupleType()) {
+				if size *= max(1, a.LengthInt()); size > most {
+					return cty.NilType, fmt.Errorf("the product has more than %d elements", most)
+				}
+			}
+		}
+		return stdlib.SetProductFunc.ReturnTypeForValues(args)
+	},
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return stdlib.SetProduct(args...) },
+})
+
+// boundedFormat refuses widths that make a small file a large value.
+func boundedFormat(f function.Function) function.Function {
+	check := func(args []cty.Value) error {
+		format, _ := args[0].Unmark()
+		if !format.IsKnown() || format.IsNull() {
+			return nil
+		}
+		run := 0
+		for _, c := range format.AsString() {
+			if run++; c < '0' || c > '9' {
+				run = 0
+			}
+			if run > 3 {
+				return fmt.Errorf("a width has at most 3 digits")
+			}
+		}
+		return nil
+	}
+	return function.New(&function.Spec{
+		Params:   f.Params(),
+		VarParam: f.VarParam(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if err := check(args); err != nil {
+				return cty.NilType, function.NewArgError(0, err)
+			}
+			return f.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return f.Call(args) },
+	})
+}
+
+// boundedDecode refuses nesting that would overflow the stack of a decoder.
+func boundedDecode(f function.Function) function.Function {
+	return function.New(&function.Spec{
+		Params: f.Params(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if args[0].IsKnown() {
+				text := args[0].AsString()
+				if strings.Count(text, "[")+strings.Count(text, "{") > 0 && bracketDepth(text) > maxDepth {
+					return cty.NilType, function.NewArgErrorf(0, "brackets stand inside each other more than %d levels deep", maxDepth)
+				}
+			}
+			return f.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, result cty.Type) (cty.Value, error) {
+			v, err := f.Call(args)
+			if err != nil {
+				return v, err
+			}
+			return convert.Convert(v, result)
+		},
+	})
+}
+
+var (
+	jsonDecodeFunc = boundedDecode(stdlib.JSONDecodeFunc)
+	yamlDecodeFunc = boundedDecode(ctyyaml.YAMLDecodeFunc)
+)
+
+// bracketDepth bounds how deep brackets nest, counting those in strings too.
+func bracketDepth(s string) int {
+	depth, deepest := 0, 0
+	for _, c := range s {
+		switch c {
+		case '[', '{':
+			depth++
+			deepest = max(deepest, depth)
+		case ']', '}':
+			depth--
+		}
+	}
+	return deepest
+}

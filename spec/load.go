@@ -1,0 +1,267 @@
+package spec
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"runtime/debug"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// Options are what a configuration depends on besides its files.
+type Options struct {
+	Vars       []string // "name=value", as given to -var; the strongest source
+	VarFiles   []string // relative to the folder
+	Environ    []string // os.Environ(): SLBCTL_VAR_name; the weakest source
+	PortOffset *int     // wins over the runtime block
+	Recorded   Recorded
+}
+
+// Recorded is what earlier applies decided and this one keeps.
+type Recorded struct {
+	Seed uint64
+	// Addresses holds every recorded one by resource address, also of resources
+	// that the files no longer have: no other resource gets it.
+	Addresses    map[string]netip.Addr
+	Replacements map[string]int
+}
+
+// loader carries one Load through its strata.
+type loader struct {
+	dir     string
+	opt     Options
+	reports *reports
+	files   *folder
+	base    *hcl.EvalContext // functions only
+
+	variables   map[string]*variable
+	locals      map[string]*local
+	outputs     []outputBlock
+	definitions map[string]map[string]*definition // by kind, then name
+	settings    map[string][]*hcl.Block           // runtime and simulation blocks
+
+	runtime   Runtime
+	resources int // counted by expand
+	objects   map[string]*object
+	byID      map[string]*object
+	inner     map[string]*site // of listeners and records, by address
+	allocated bool             // addresses are known, everything can be evaluated
+	stack     []string         // what is being evaluated, for cycles
+}
+
+// recoverPanics turns a bug into a message for the user. Tests switch it off.
+var recoverPanics = true
+
+// Load reads the *.slb.hcl and *.slb.json files of a folder as one configuration.
+// The Config is nil when the diagnostics have errors.
+func Load(dir string, opt Options) (config *Config, diags Diagnostics) {
+	l := newLoader(dir, opt)
+	defer l.files.close()
+	if recoverPanics {
+		defer func() {
+			if p := recover(); p != nil {
+				l.reports.general("Internal error", fmt.Sprintf("Reading the configuration failed: %v.\n%s", p, debug.Stack()),
+					"This is a bug in slbctl. Please report it with the configuration.")
+				config, diags = nil, l.reports.sorted()
+			}
+		}()
+	}
+	names, err := configFiles(dir)
+	switch {
+	case err != nil:
+		l.reports.general("Unreadable folder", err.Error()+".", "")
+	case len(names) == 0:
+		l.reports.general("No configuration", fmt.Sprintf("There is no *.slb.hcl file in %s.", dir),
+			"Run slbctl init for a configuration to begin with.")
+	default:
+		if l.parse(names) {
+			config = l.build()
+		}
+	}
+	diags = l.reports.sorted()
+	if diags.HasErrors() {
+		return nil, diags
+	}
+	return config, diags
+}
+
+func newLoader(dir string, opt Options) *loader {
+	l := &loader{
+		dir: dir, opt: opt, reports: newReports(), files: &folder{dir: dir},
+		variables: map[string]*variable{}, locals: map[string]*local{},
+		definitions: map[string]map[string]*definition{}, settings: map[string][]*hcl.Block{},
+		objects: map[string]*object{}, byID: map[string]*object{}, inner: map[string]*site{},
+	}
+	l.base = &hcl.EvalContext{Functions: l.functions()}
+	for _, k := range resourceKinds {
+		if k.parent == nil {
+			l.definitions[k.name] = map[string]*definition{}
+		}
+	}
+	return l
+}
+
+func configFiles(dir string) ([]string, error) {
+	entries, err := os.ReadDir(dir)
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		name := e.Name()
+		if !strings.HasPrefix(name, ".") && !e.IsDir() && (strings.HasSuffix(name, ".slb.hcl") || strings.HasSuffix(name, ".slb.json")) {
+			names = append(names, name)
+		}
+	}
+	return names, nil
+}
+
+// build evaluates the parsed blocks, stratum by stratum.
+func (l *loader) build() *Config {
+	l.assignVariables()
+	l.readRuntime()
+	definitions := l.sortedDefinitions()
+	for _, def := range definitions {
+		l.expand(def, def.block.DefRange)
+	}
+	l.allocate(definitions)
+	l.allocated = true
+
+	c := &Config{Seed: l.opt.Recorded.Seed, Runtime: l.runtime}
+	for _, def := range definitions {
+		for _, o := range def.objects {
+			if l.evaluate(o) {
+				def.kind.add(c, o.target)
+			}
+		}
+	}
+	c.sort()
+	l.checkLocals()
+	simulations := l.readSimulations(c)
+	for _, o := range l.outputs {
+		if out, ok := l.evaluateOutput(o); ok {
+			c.Outputs = append(c.Outputs, out)
+		}
+	}
+	slices.SortFunc(c.Outputs, func(a, b Output) int { return strings.Compare(a.Name, b.Name) })
+	if !l.reports.failed() {
+		l.check(c)
+		for i, s := range simulations {
+			l.checkSimulation(c, c.Simulations[i], s)
+		}
+		slices.SortFunc(c.Simulations, func(a, b *Simulation) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return c
+}
+
+// sortedDefinitions gives the blocks of resources in the order of kinds, then names.
+func (l *loader) sortedDefinitions() []*definition {
+	var out []*definition
+	for _, k := range resourceKinds {
+		names := sortedKeys(l.definitions[k.name])
+		for _, name := range names {
+			out = append(out, l.definitions[k.name][name])
+		}
+	}
+	return out
+}
+
+// sort puts everything into the order that Config promises.
+func (c *Config) sort() {
+	for _, k := range resourceKinds {
+		if k.parent == nil {
+			k.sort(c)
+			continue
+		}
+		for _, owner := range k.parent.list(c) {
+			k.sort(owner)
+		}
+	}
+}
+
+// readRuntime evaluates the runtime block, or takes its defaults.
+func (l *loader) readRuntime() {
+	runtimeBlock.reset(&l.runtime)
+	blocks := l.settings[runtimeBlock.name]
+	if len(blocks) > 1 {
+		l.reports.error(blocks[1].DefRange, "Duplicate block", fmt.Sprintf("A configuration has one runtime block; there is one at %s line %d.",
+			blocks[0].DefRange.Filename, blocks[0].DefRange.Start.Line), "")
+	}
+	if len(blocks) > 0 {
+		l.setting(runtimeBlock, blocks[0], &l.runtime)
+	}
+	if o := l.opt.PortOffset; o != nil {
+		l.runtime.PortOffset = *o
+		if *o < 0 || *o > maxPortOffset {
+			l.reports.general("Invalid port offset", fmt.Sprintf("The port offset must be a whole number from 0 to %d, not %d.", maxPortOffset, *o), "")
+			l.runtime.PortOffset = 0
+		}
+	}
+}
+
+// setting decodes a top-level block that is not a resource.
+func (l *loader) setting(b *block, in *hcl.Block, target any) (*site, bool) {
+	d := &decoder{l: l, scope: &scope{}, ok: true}
+	body, ok := d.expanded(b, in.Body, isDynamic(in.Body))
+	if !ok {
+		return nil, false
+	}
+	s := d.block(b, body, target, in.DefRange, in.LabelRanges)
+	for i := range b.labels {
+		d.value(b, &b.labels[i], cty.StringVal(in.Labels[i]), in.LabelRanges[i], target)
+	}
+	return s, d.ok
+}
+
+func (l *loader) readSimulations(c *Config) []*site {
+	var sites []*site
+	seen := map[string]*hcl.Block{}
+	for _, block := range l.settings[simulationBlock.name] {
+		sim := &Simulation{}
+		s, ok := l.setting(simulationBlock, block, sim)
+		if earlier := seen[block.Labels[0]]; earlier != nil {
+			l.duplicate("simulation", block.Labels[0], block.DefRange, earlier.DefRange)
+			continue
+		}
+		seen[block.Labels[0]] = block
+		if ok {
+			c.Simulations = append(c.Simulations, sim)
+			sites = append(sites, s)
+		}
+	}
+	return sites
+}
+
+// objectOf finds the resource that an expression's value is.
+func (l *loader) objectOf(v cty.Value) *object {
+	if v.IsNull() || !v.Type().IsObjectType() || !v.Type().HasAttribute("id") {
+		return nil
+	}
+	id := v.GetAttr("id")
+	if id.IsMarked() || !id.IsKnown() || id.IsNull() || id.Type() != cty.String {
+		return nil
+	}
+	return l.byID[id.AsString()]
+}
+
+// protocol is what an instance speaks. Only that argument of it is evaluated, so
+// that a page may show the URL of the balancer before it.
+func (l *loader) protocol(address string) string {
+	o := l.objects[address]
+	if o == nil {
+		return ""
+	}
+	if o.state == done {
+		return o.target.(*Instance).Protocol
+	}
+	i := &Instance{Protocol: ProtocolHTTP}
+	if a := argument(o.def.block.Body, "protocol"); a != nil {
+		d := &decoder{l: l, scope: newScope(o)}
+		d.attribute(o.def.kind.block, o.def.kind.attribute("protocol"), a, i, nil)
+	}
+	return i.Protocol
+}

@@ -1,0 +1,129 @@
+package spec
+
+import (
+	"fmt"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// local is a named expression. It is evaluated when first asked for, and again
+// once addresses are allocated if it was asked for before.
+type local struct {
+	attr    *hcl.Attribute
+	results [2]localResult // before and after allocation
+}
+
+type localResult struct {
+	state progress
+	value cty.Value
+	refs  map[string]bool
+}
+
+func (l *loader) declareLocals(block *hcl.Block) {
+	attrs, diags := block.Body.JustAttributes()
+	l.reports.hcl(diags)
+	for _, name := range sortedKeys(attrs) {
+		a := attrs[name]
+		if earlier := l.locals[name]; earlier != nil {
+			l.duplicate("local", name, a.NameRange, earlier.attr.NameRange)
+			continue
+		}
+		l.locals[name] = &local{attr: a}
+	}
+}
+
+// local gives the value of a local, for a reference at from.
+func (l *loader) local(name string, from hcl.Range, s *scope) (cty.Value, bool) {
+	r := &l.locals[name].results[0]
+	if l.allocated {
+		r = &l.locals[name].results[1]
+	}
+	if r.state != done && r.state != failed {
+		leave, ok := l.enter(&r.state, "local."+name, from)
+		if !ok {
+			return cty.DynamicVal, false
+		}
+		own := &scope{refs: map[string]bool{}}
+		r.value, ok = l.eval(l.locals[name].attr.Expr, own)
+		r.refs = own.refs
+		leave(ok)
+	}
+	if s != nil && s.refs != nil {
+		for address := range r.refs {
+			s.refs[address] = true
+		}
+	}
+	return r.value, r.state == done
+}
+
+// checkLocals evaluates the locals that nothing uses, so that their mistakes are
+// found too.
+func (l *loader) checkLocals() {
+	for _, name := range sortedKeys(l.locals) {
+		l.local(name, l.locals[name].attr.NameRange, nil)
+	}
+}
+
+// outputBlock is one output in the source.
+type outputBlock struct {
+	name  string
+	block *hcl.Block
+}
+
+var outputSchema = &hcl.BodySchema{
+	Attributes: []hcl.AttributeSchema{{Name: "value", Required: true}, {Name: "description"}, {Name: "sensitive"}},
+}
+
+func (l *loader) declareOutput(block *hcl.Block) {
+	name := block.Labels[0]
+	for _, o := range l.outputs {
+		if o.name == name {
+			l.duplicate("output", name, block.DefRange, o.block.DefRange)
+			return
+		}
+	}
+	if !validIdentifier(name) {
+		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q is no name for an output.", name), nameHint)
+		return
+	}
+	l.outputs = append(l.outputs, outputBlock{name, block})
+}
+
+const nameHint = "Names begin with a letter or underscore and have only letters, digits, underscores and hyphens."
+
+func (l *loader) evaluateOutput(o outputBlock) (Output, bool) {
+	out := Output{Name: o.name}
+	content, diags := o.block.Body.Content(outputSchema)
+	l.reports.hcl(diags)
+	if diags.HasErrors() {
+		return out, false
+	}
+	if a := content.Attributes["description"]; a != nil {
+		out.Description = l.constantText(a)
+	}
+	if a := content.Attributes["sensitive"]; a != nil {
+		out.Sensitive = l.constantBool(a)
+	}
+	expr := content.Attributes["value"].Expr
+	v, ok := l.eval(expr, nil)
+	if !ok || !v.IsWhollyKnown() {
+		return out, false
+	}
+	v, marks := v.UnmarkDeep()
+	if len(marks) > 0 && !out.Sensitive {
+		l.reports.error(expr.Range(), "Sensitive output", fmt.Sprintf("The value of output.%s is sensitive.", o.name),
+			"Write sensitive = true, or nonsensitive(...).")
+		return out, false
+	}
+	if v.Type().IsCapsuleType() {
+		l.reports.error(expr.Range(), "Wrong type", "An output cannot hold a type.", "")
+		return out, false
+	}
+	out.Value = fromCty(v)
+	return out, true
+}
+
+func (l *loader) duplicate(kind, name string, rng, earlier hcl.Range) {
+	l.reports.error(rng, "Duplicate name", fmt.Sprintf("%s %q is already declared at %s line %d.", kind, name, earlier.Filename, earlier.Start.Line), "")
+}

@@ -1,0 +1,173 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/agext/levenshtein"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+)
+
+// didYouMean suggests the nearest name, or says nothing when none is near.
+func didYouMean(name string, names []string) string {
+	near := nearest(name, names, 1)
+	if len(near) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("Did you mean %q?", near[0])
+}
+
+// nearest gives at most n names, the nearest first, that name may be a slip of.
+func nearest(name string, names []string, n int) []string {
+	type candidate struct {
+		name     string
+		distance int
+	}
+	var near []candidate
+	lower := strings.ToLower(name)
+	for _, c := range names {
+		if max(len(c)-len(name), len(name)-len(c)) > 1+len(name)/3 {
+			continue
+		}
+		if d := levenshtein.Distance(lower, strings.ToLower(c), nil); d <= 1+len(name)/4 {
+			near = append(near, candidate{c, d})
+		}
+	}
+	slices.SortFunc(near, func(a, b candidate) int {
+		if a.distance != b.distance {
+			return a.distance - b.distance
+		}
+		return strings.Compare(a.name, b.name)
+	})
+	var out []string
+	for _, c := range near[:min(n, len(near))] {
+		out = append(out, c.name)
+	}
+	return out
+}
+
+// checkNames reports every argument and block that the table does not have, in
+// a block and all that it contains. It looks at the source, so a block with
+// count is checked once. It returns false when the block cannot be decoded.
+func (l *loader) checkNames(b *block, body hcl.Body) bool {
+	native, ok := body.(*hclsyntax.Body)
+	if !ok {
+		return l.checkJSONNames(b, body)
+	}
+	for name, attr := range native.Attributes {
+		l.checkArgument(b, name, attr.NameRange)
+	}
+	sound := true
+	for _, inner := range native.Blocks {
+		sound = l.checkInner(b, inner) && sound
+	}
+	return sound
+}
+
+func (l *loader) checkInner(b *block, inner *hclsyntax.Block) bool {
+	name, rng, body := inner.Type, inner.TypeRange, inner.Body
+	dynamic := name == "dynamic" && len(inner.Labels) == 1
+	if dynamic {
+		name, rng = inner.Labels[0], inner.LabelRanges[0]
+		body = nil
+		for _, content := range inner.Body.Blocks {
+			if content.Type == "content" {
+				body = content.Body
+			}
+		}
+	}
+	c := b.child(name)
+	switch {
+	case c == nil && slices.Contains(b.laterBlock, name):
+		l.notYet(rng, fmt.Sprintf("The block %s of %s", name, b.name))
+		return true
+	case c == nil && b.attribute(name) != nil:
+		l.reports.error(rng, "Unsupported block", fmt.Sprintf("%s is an argument of %s, not a block.", name, b.name),
+			fmt.Sprintf("Write %s = ...", name))
+		return true
+	case c == nil:
+		l.reports.error(rng, "Unsupported block", fmt.Sprintf("A %s has no block %q.", b.name, name), b.advice(name))
+		return true
+	}
+	if !dynamic && !l.checkLabels(c.name, c.labelNames(), inner) {
+		return false
+	}
+	return body == nil || l.checkNames(c.block, body)
+}
+
+// checkLabels counts the labels of a block's header.
+func (l *loader) checkLabels(name string, want []string, inner *hclsyntax.Block) bool {
+	if len(inner.Labels) == len(want) {
+		return true
+	}
+	example := name
+	for _, label := range want {
+		example += fmt.Sprintf(" %q", strings.ToUpper(label))
+	}
+	rng := inner.TypeRange
+	if len(inner.Labels) > len(want) {
+		rng = inner.LabelRanges[len(want)]
+	}
+	l.reports.error(rng, "Wrong number of labels",
+		fmt.Sprintf("A %s block has %d labels, not %d.", name, len(want), len(inner.Labels)), "Write "+example+" { ... }.")
+	return false
+}
+
+func (l *loader) checkArgument(b *block, name string, rng hcl.Range) {
+	switch {
+	case b.attribute(name) != nil:
+	case slices.Contains(b.later, name):
+		l.notYet(rng, fmt.Sprintf("The argument %s of %s", name, b.name))
+	case b.child(name) != nil || slices.Contains(b.laterBlock, name):
+		l.reports.error(rng, "Unsupported argument", fmt.Sprintf("%s is a block of %s, not an argument.", name, b.name),
+			fmt.Sprintf("Write %s { ... } without the equals sign.", name))
+	default:
+		l.reports.error(rng, "Unsupported argument", fmt.Sprintf("A %s has no argument %q.", b.name, name), b.advice(name))
+	}
+}
+
+func (l *loader) notYet(rng hcl.Range, what string) {
+	l.reports.error(rng, "Not supported yet", what+" is part of the language, but this version does not support it yet.", "")
+}
+
+// advice tells what to write instead of an unknown name.
+func (b *block) advice(name string) string {
+	if hint := b.hints[name]; hint != "" {
+		return hint
+	}
+	names := slices.Concat(b.later, b.laterBlock)
+	for _, a := range b.attributes {
+		if !a.computed {
+			names = append(names, a.name)
+		}
+	}
+	for _, c := range b.blocks {
+		names = append(names, c.name)
+	}
+	return didYouMean(name, names)
+}
+
+// checkJSONNames does the same for the JSON syntax, whose bodies tell their names
+// only through a schema.
+func (l *loader) checkJSONNames(b *block, body hcl.Body) bool {
+	header := b.header()
+	header.Blocks = append(header.Blocks, hcl.BlockHeaderSchema{Type: "dynamic", LabelNames: []string{"type"}})
+	content, diags := body.Content(header)
+	l.reports.hcl(diags)
+	for _, name := range b.later {
+		if attr := content.Attributes[name]; attr != nil {
+			l.notYet(attr.NameRange, fmt.Sprintf("The argument %s of %s", name, b.name))
+		}
+	}
+	sound := !diags.HasErrors()
+	for _, inner := range content.Blocks {
+		if slices.Contains(b.laterBlock, inner.Type) {
+			l.notYet(inner.DefRange, fmt.Sprintf("The block %s of %s", inner.Type, b.name))
+		} else if c := b.child(inner.Type); c != nil {
+			sound = l.checkJSONNames(c.block, inner.Body) && sound
+		}
+	}
+	return sound
+}

@@ -1,0 +1,278 @@
+package spec
+
+import (
+	"bytes"
+	stdjson "encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/hashicorp/hcl/v2/json"
+	"golang.org/x/sync/errgroup"
+)
+
+// parse reads and parses files and declares their blocks. It returns false when
+// the syntax is broken: then nothing is evaluated, because what refers to a
+// block that could not be read is not wrong.
+func (l *loader) parse(names []string) bool {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	bodies := make([][]hcl.Body, len(names))
+	for i, name := range names {
+		src, err := readLimited(os.Open(filepath.Join(l.dir, name)))
+		if err != nil {
+			l.reports.general("Unreadable file", fmt.Sprintf("%s: %v.", name, err), "")
+			continue
+		}
+		l.reports.sources[name] = src
+		if strings.HasSuffix(name, ".json") {
+			bodies[i] = l.parseJSON(name, src)
+			continue
+		}
+		chunks, limit := scan(src)
+		if limit != nil {
+			l.overLimit(name, src, limit)
+			continue
+		}
+		bodies[i] = make([]hcl.Body, len(chunks))
+		const batch = 64
+		for first := 0; first < len(chunks); first += batch {
+			group.Go(func() error {
+				for j := first; j < min(first+batch, len(chunks)); j++ {
+					file, diags := hclsyntax.ParseConfig(chunks[j].src, name, chunks[j].start)
+					l.reports.hcl(diags)
+					bodies[i][j] = file.Body
+				}
+				return nil
+			})
+		}
+	}
+	group.Wait() // no goroutine of it returns an error
+	sound := !l.reports.failed()
+	for i, name := range names {
+		for _, body := range bodies[i] {
+			l.declareAll(name, body)
+		}
+	}
+	return sound
+}
+
+// guard checks the limits of a file that is parsed whole.
+func (l *loader) guard(name string, src []byte) bool {
+	check := func(src []byte) *limitError {
+		_, limit := scan(src)
+		return limit
+	}
+	if strings.HasSuffix(name, ".json") {
+		check = scanJSON
+	}
+	if limit := check(src); limit != nil {
+		l.overLimit(name, src, limit)
+		return false
+	}
+	return true
+}
+
+func (l *loader) overLimit(name string, src []byte, limit *limitError) {
+	end := limit.pos
+	if end.Byte < len(src) {
+		end.Byte++
+		end.Column++
+	}
+	l.reports.error(hcl.Range{Filename: name, Start: limit.pos, End: end}, limit.summary, limit.detail, "")
+}
+
+func (l *loader) parseJSON(name string, src []byte) []hcl.Body {
+	if !l.guard(name, src) {
+		return nil
+	}
+	file, diags := json.Parse(src, name)
+	l.reports.hcl(diags)
+	if diags.HasErrors() || file == nil {
+		return nil
+	}
+	return []hcl.Body{file.Body}
+}
+
+// scanJSON bounds the nesting of a JSON file, and that of the templates in its strings.
+func scanJSON(src []byte) *limitError {
+	depth, line, lineStart := 0, 1, 0
+	for i := 0; i < len(src); i++ {
+		at := hcl.Pos{Line: line, Column: i - lineStart + 1, Byte: i}
+		switch src[i] {
+		case '\n':
+			line, lineStart = line+1, i+1
+		case '{', '[':
+			if depth++; depth > maxDepth {
+				return &limitError{at, "Nested too deeply", fmt.Sprintf("Brackets may stand inside each other %d levels deep.", maxDepth)}
+			}
+		case '}', ']':
+			depth--
+		case '"':
+			end := endOfString(src, i)
+			if limit := scanText(src[i:end]); limit != nil {
+				limit.pos = at
+				return limit
+			}
+			i = end - 1
+		}
+	}
+	return nil
+}
+
+// endOfString is the offset after the string that begins at start.
+func endOfString(src []byte, start int) int {
+	for i := start + 1; i < len(src); i++ {
+		switch src[i] {
+		case '\\':
+			i++
+		case '"':
+			return i + 1
+		case '\n':
+			return i // broken: the parser will say so
+		}
+	}
+	return len(src)
+}
+
+func scanText(quoted []byte) *limitError {
+	if !bytes.ContainsAny(quoted, "$%\\") {
+		return nil
+	}
+	var text string
+	if stdjson.Unmarshal(quoted, &text) != nil {
+		text = string(quoted)
+	}
+	return scanTemplate([]byte(text))
+}
+
+// rootSchema is what may stand at the top level of a file.
+func rootSchema() *hcl.BodySchema {
+	schema := &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
+		{Type: "variable", LabelNames: []string{"name"}}, {Type: "output", LabelNames: []string{"name"}}, {Type: "locals"},
+	}}
+	for _, k := range resourceKinds {
+		if k.parent == nil {
+			schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: k.name, LabelNames: []string{"name"}})
+		}
+	}
+	for _, b := range settingBlocks {
+		schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: b.name, LabelNames: b.labelNames()})
+	}
+	return schema
+}
+
+// declareAll sorts a file's top-level blocks by what they are.
+func (l *loader) declareAll(name string, body hcl.Body) {
+	schema := rootSchema()
+	native, ok := body.(*hclsyntax.Body)
+	if !ok {
+		for _, later := range laterKinds {
+			schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: later})
+		}
+		content, diags := body.Content(schema)
+		l.reports.hcl(diags)
+		for _, block := range content.Blocks {
+			l.declare(block)
+		}
+		return
+	}
+	for _, a := range native.Attributes {
+		l.reports.error(a.NameRange, "Unsupported argument", "Arguments stand inside of blocks.", rootAdvice(schema, a.Name))
+	}
+	for _, inner := range native.Blocks {
+		block := inner.AsHCLBlock()
+		l.reports.place(name, block, inner.Body.EndRange.End.Byte)
+		i := slices.IndexFunc(schema.Blocks, func(h hcl.BlockHeaderSchema) bool { return h.Type == block.Type })
+		switch {
+		case slices.Contains(laterKinds, block.Type):
+			l.declare(block)
+		case i < 0:
+			l.reports.error(inner.TypeRange, "Unsupported block", fmt.Sprintf("There is no block %q.", block.Type), rootAdvice(schema, block.Type))
+		case l.checkLabels(block.Type, schema.Blocks[i].LabelNames, inner):
+			l.declare(block)
+		}
+	}
+}
+
+func rootAdvice(schema *hcl.BodySchema, name string) string {
+	switch name {
+	case "resource", "data", "provider", "terraform":
+		return "Blocks have one label here: load_balancer \"NAME\" { ... }, instance \"NAME\" { ... }."
+	case "listener", "backend":
+		return "Write it inside a load_balancer block."
+	case "record":
+		return "Write it inside a dns_zone block."
+	case "check", "validation":
+		return ""
+	}
+	names := slices.Clone(laterKinds)
+	for _, b := range schema.Blocks {
+		names = append(names, b.Type)
+	}
+	return didYouMean(name, names)
+}
+
+func (l *loader) declare(block *hcl.Block) {
+	switch {
+	case block.Type == "variable":
+		l.declareVariable(block)
+	case block.Type == "output":
+		l.declareOutput(block)
+	case block.Type == "locals":
+		l.declareLocals(block)
+	case slices.Contains(laterKinds, block.Type):
+		l.notYet(block.DefRange, "The block "+block.Type)
+	case kindNamed(block.Type) != nil:
+		l.declareResource(kindNamed(block.Type), block)
+	default:
+		for _, b := range settingBlocks {
+			if b.name == block.Type && l.checkNames(b, block.Body) {
+				l.settings[b.name] = append(l.settings[b.name], block)
+			}
+		}
+	}
+}
+
+func (l *loader) declareResource(k *kind, block *hcl.Block) {
+	name := block.Labels[0]
+	if earlier := l.definitions[k.name][name]; earlier != nil {
+		l.duplicate(k.name, name, block.DefRange, earlier.block.DefRange)
+		return
+	}
+	def := &definition{kind: k, name: name, address: formatAddress(k.name, name), block: block, dynamic: isDynamic(block.Body)}
+	l.definitions[k.name][name] = def
+	switch {
+	case k.label != nil:
+		if err := k.label(name); err != nil {
+			l.reports.error(block.LabelRanges[0], "Invalid name", capital(err.Error())+".", "")
+		}
+	case !validIdentifier(name) || len(name) > 80:
+		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q is no name for a %s.", name, k.name), nameHint)
+	}
+	def.broken = !l.checkNames(k.block, block.Body)
+	if a := argument(block.Body, "count"); a != nil {
+		def.count = a.Expr
+	}
+	if a := argument(block.Body, "for_each"); a != nil {
+		def.forEach = a.Expr
+	}
+}
+
+// isDynamic reports whether a body has to be read through dynblock.
+func isDynamic(body hcl.Body) bool {
+	native, ok := body.(*hclsyntax.Body)
+	return !ok || hasDynamic(native)
+}
+
+func capital(s string) string {
+	if s == "" {
+		return s
+	}
+	return strings.ToUpper(s[:1]) + s[1:]
+}

@@ -1,0 +1,263 @@
+package spec
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// lookup is a reference that was found: var.name, local.name, count.index,
+// each.key, or a block of resources with what the expression uses of it.
+type lookup struct {
+	rng  hcl.Range
+	root string
+	name string
+	def  *definition
+	key  cty.Value     // the constant index after the name, or NilVal
+	rest hcl.Traversal // after name and index
+	attr string        // what is used of the resource, "" = all of it
+	many bool          // attr is of several resources
+	// computed says that the index is known only when the expression is evaluated.
+	computed bool
+}
+
+// resolve finds what a traversal begins with.
+func (l *loader) resolve(t hcl.Traversal) (lookup, bool) {
+	ref := lookup{rng: t.SourceRange(), root: t.RootName()}
+	if len(t) > 1 {
+		ref.name = stepName(t[1])
+	}
+	var names []string
+	switch ref.root {
+	case "var":
+		names = sortedKeys(l.variables)
+	case "local":
+		names = sortedKeys(l.locals)
+	case "count":
+		names = []string{"index"}
+	case "each":
+		names = []string{"key", "value"}
+	default:
+		k := kindNamed(ref.root)
+		if k == nil || k.parent != nil {
+			l.unknownRoot(ref)
+			return ref, false
+		}
+		names = sortedKeys(l.definitions[k.name])
+		ref.def = l.definitions[k.name][ref.name]
+	}
+	if ref.name == "" {
+		l.reports.error(ref.rng, "Incomplete reference", fmt.Sprintf("After %s comes a name.", ref.root), known(ref.root, names))
+		return ref, false
+	}
+	if !slices.Contains(names, ref.name) {
+		l.unknownName(ref, names)
+		return ref, false
+	}
+	if ref.def != nil {
+		ref.key, ref.rest = indexOf(t[2:])
+		if len(ref.rest) > 0 {
+			ref.attr = attrName(ref.rest[0])
+		}
+	}
+	return ref, true
+}
+
+func (l *loader) unknownRoot(ref lookup) {
+	roots := []string{"var", "local", "count", "each"}
+	for _, k := range resourceKinds {
+		if k.parent == nil {
+			roots = append(roots, k.name)
+		}
+	}
+	hint := didYouMean(ref.root, roots)
+	if l.anyNamed(ref.root) != "" {
+		hint = fmt.Sprintf("Did you mean %s?", l.anyNamed(ref.root))
+	}
+	if slices.Contains(laterKinds, ref.root) {
+		l.notYet(ref.rng, "A reference to "+ref.root)
+		return
+	}
+	l.reports.error(ref.rng, "Reference to nothing",
+		fmt.Sprintf("There is no %q. References begin with %s.", ref.root, strings.Join(roots, ", ")), hint)
+}
+
+// anyNamed finds a resource by its bare name.
+func (l *loader) anyNamed(name string) string {
+	for _, k := range resourceKinds {
+		if l.definitions[k.name][name] != nil {
+			return formatAddress(k.name, name)
+		}
+	}
+	return ""
+}
+
+func (l *loader) unknownName(ref lookup, names []string) {
+	hint := known(ref.root, names)
+	if near := nearest(ref.name, names, 3); len(near) > 0 {
+		for i := range near {
+			near[i] = formatAddress(ref.root, near[i])
+		}
+		hint = "Did you mean " + strings.Join(near, " or ") + "?"
+	}
+	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s.", formatAddress(ref.root, ref.name)), hint)
+}
+
+// known lists a few of the names that there are.
+func known(root string, names []string) string {
+	if len(names) == 0 {
+		return fmt.Sprintf("The configuration has no %s.", root)
+	}
+	const few = 5
+	list := make([]string, 0, few+1)
+	for _, n := range names[:min(few, len(names))] {
+		list = append(list, formatAddress(root, n))
+	}
+	if len(names) > few {
+		list = append(list, "...")
+	}
+	return "There is " + strings.Join(list, ", ") + "."
+}
+
+// checkReference checks index and attribute against the block that was found.
+func (l *loader) checkReference(ref *lookup) bool {
+	address := ref.def.address
+	repeated := ref.def.count != nil || ref.def.forEach != nil
+	switch {
+	case !repeated && ref.key != cty.NilVal && !ref.many:
+		l.reports.error(ref.rng, "No index here", fmt.Sprintf("%s has neither count nor for_each.", address), "Write "+address+".")
+		return false
+	case repeated && ref.key == cty.NilVal && ref.attr != "" && !ref.many:
+		l.reports.error(ref.rng, "Missing index", fmt.Sprintf("%s stands for %d resources.", address, len(ref.def.objects)),
+			fmt.Sprintf("Write %s%s.%s for one, %s[*].%s for all.", address, ref.def.exampleKey(), ref.attr, address, ref.attr))
+		return false
+	case ref.key != cty.NilVal && !ref.many && !slices.ContainsFunc(ref.def.objects, func(o *object) bool { return keyEquals(o.key, ref.key) }):
+		l.unknownKey(ref, address)
+		return false
+	}
+	names := ref.def.kind.valueNames()
+	if ref.attr != "" && !slices.Contains(names, ref.attr) {
+		slices.Sort(names)
+		hint := didYouMean(ref.attr, names)
+		if hint == "" {
+			hint = "It has " + strings.Join(names, ", ") + "."
+		}
+		l.reports.error(ref.rng, "No such attribute", fmt.Sprintf("A %s has no attribute %q.", ref.def.kind.name, ref.attr), hint)
+		return false
+	}
+	return true
+}
+
+func (l *loader) unknownKey(ref *lookup, address string) {
+	var names []string
+	for _, o := range ref.def.objects {
+		if ref.def.forEach != nil {
+			names = append(names, o.key.AsString())
+		}
+	}
+	hint := ""
+	switch {
+	case ref.def.count != nil && len(ref.def.objects) > 0:
+		hint = fmt.Sprintf("The last one is %s[%d].", address, len(ref.def.objects)-1)
+	case ref.def.count != nil:
+		hint = "Its count is 0."
+	case ref.key.Type() == cty.String:
+		hint = didYouMean(ref.key.AsString(), names)
+	}
+	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s%s.", address, formatKey(ref.key)), hint)
+}
+
+// followIndex completes a reference that ends at the name of a block, where the
+// expression goes on with a computed index or a splat: instance.web[count.index].address.
+func (l *loader) followIndex(ref *lookup, expr hcl.Expression, s *scope) {
+	if expr == nil || ref.key != cty.NilVal || ref.attr != "" {
+		return
+	}
+	native, ok := hcl.UnwrapExpression(expr).(hclsyntax.Expression)
+	if !ok {
+		return
+	}
+	hclsyntax.VisitAll(native, func(n hclsyntax.Node) hcl.Diagnostics {
+		switch n := n.(type) {
+		case *hclsyntax.RelativeTraversalExpr:
+			if index, ok := n.Source.(*hclsyntax.IndexExpr); ok && index.Collection.Range() == ref.rng {
+				ref.attr = attrName(n.Traversal[0])
+				ref.many = true
+				l.constantKey(ref, index.Key, s)
+			}
+		case *hclsyntax.IndexExpr:
+			if n.Collection.Range() == ref.rng {
+				l.constantKey(ref, n.Key, s)
+				ref.many = true
+			}
+		case *hclsyntax.SplatExpr:
+			if each, ok := n.Each.(*hclsyntax.RelativeTraversalExpr); ok && n.Source.Range() == ref.rng {
+				ref.attr = attrName(each.Traversal[0])
+				ref.many = true
+			}
+		}
+		return nil
+	})
+}
+
+// constantKey narrows a reference to one resource when its index is count.index,
+// each.key or a variable.
+func (l *loader) constantKey(ref *lookup, key hclsyntax.Expression, s *scope) {
+	ref.computed = l.allocated
+	if s == nil || s.object == nil {
+		return
+	}
+	for _, t := range key.Variables() {
+		if !slices.Contains([]string{"count", "each", "var"}, t.RootName()) {
+			return
+		}
+	}
+	ctx := l.base.NewChild()
+	ctx.Variables = map[string]cty.Value{"var": l.variableValues()}
+	if o := s.object; o.key != cty.NilVal {
+		ctx.Variables["count"] = cty.ObjectVal(map[string]cty.Value{"index": o.key})
+		ctx.Variables["each"] = cty.ObjectVal(map[string]cty.Value{"key": o.key})
+	}
+	v, diags := key.Value(ctx)
+	v, _ = v.Unmark()
+	if !diags.HasErrors() && v.IsKnown() && !v.IsNull() && slices.ContainsFunc(ref.def.objects, func(o *object) bool { return keyEquals(o.key, v) }) {
+		ref.key, ref.computed = v, false
+	}
+}
+
+func indexOf(t hcl.Traversal) (cty.Value, hcl.Traversal) {
+	if len(t) > 0 {
+		if index, ok := t[0].(hcl.TraverseIndex); ok {
+			return index.Key, t[1:]
+		}
+	}
+	return cty.NilVal, t
+}
+
+// stepName is the name in .name or ["name"].
+func stepName(step hcl.Traverser) string {
+	switch s := step.(type) {
+	case hcl.TraverseAttr:
+		return s.Name
+	case hcl.TraverseIndex:
+		if s.Key.Type() == cty.String && s.Key.IsKnown() && !s.Key.IsNull() {
+			return s.Key.AsString()
+		}
+	}
+	return ""
+}
+
+func attrName(step hcl.Traverser) string {
+	if s, ok := step.(hcl.TraverseAttr); ok {
+		return s.Name
+	}
+	return ""
+}
+
+func keyEquals(a, b cty.Value) bool {
+	return a != cty.NilVal && b != cty.NilVal && a.Type() == b.Type() && a.RawEquals(b)
+}

@@ -1,0 +1,213 @@
+package spec
+
+import (
+	"net/netip"
+	"slices"
+	"time"
+)
+
+// The longest virtual time of a simulation.
+const longest = 24 * time.Hour
+
+var simulationBlock = &block{
+	name:   "simulation",
+	labels: []attribute{bind("name", text, func(s *Simulation) *string { return &s.Name })},
+	attributes: []attribute{
+		bind("target", text, func(s *Simulation) *string { return &s.Target }, reference("load_balancer"), required),
+		bind("listener", text, func(s *Simulation) *string { return &s.Listener }, fallback("")),
+		bind("duration", duration(shortest, longest), func(s *Simulation) *time.Duration { return &s.Duration }, required),
+		bind("warmup", duration(0, longest), func(s *Simulation) *time.Duration { return &s.Warmup }, fallback("0s")),
+		bind("seed", integer[uint64](0, 1<<53), func(s *Simulation) *uint64 { return &s.Seed }, fallback(0.0)),
+	},
+	blocks: []child{
+		atLeastOne(many(trafficBlock, func(s *Simulation) *[]Traffic { return &s.Traffic })),
+		many(faultBlock, func(s *Simulation) *[]Fault { return &s.Faults }),
+		many(expectBlock, func(s *Simulation) *[]Expect { return &s.Expects }),
+	},
+	laterBlock: []string{"service", "change"},
+	finish:     finishSimulation,
+}
+
+var trafficBlock = &block{
+	name:   "traffic",
+	labels: []attribute{bind("name", text, func(t *Traffic) *string { return &t.Name })},
+	attributes: []attribute{
+		bind("rate", number(1e-6, 1e9), func(t *Traffic) *float64 { return &t.Rate }, required),
+		bind("arrivals", word([]string{ArrivalsPoisson, ArrivalsConstant}), func(t *Traffic) *string { return &t.Arrivals }, fallback(ArrivalsPoisson)),
+		bind("clients", attributesOf[Clients](clientsBlock), func(t *Traffic) *Clients { return &t.Clients }, fallback(map[string]any{})),
+	},
+	later: []string{"session", "request", "log"},
+}
+
+// clientsBlock is written as an object: clients = { count = 20000 }.
+var clientsBlock = &block{
+	name: "clients",
+	attributes: []attribute{
+		bind("count", integer[int](1, 1<<24), func(c *Clients) *int { return &c.Count }, fallback(1000.0)),
+		bind("network", network4, func(c *Clients) *netip.Prefix { return &c.Network }, fallback("203.0.113.0/24")),
+		bind("popularity", number(0, 10), func(c *Clients) *float64 { return &c.Popularity }, fallback(0.0)),
+	},
+}
+
+var faultBlock = &block{
+	name:   "fault",
+	labels: []attribute{bind("name", text, func(f *Fault) *string { return &f.Name })},
+	attributes: []attribute{
+		bind("at", duration(0, longest), func(f *Fault) *time.Duration { return &f.At }, required),
+		bind("for", duration(0, longest), func(f *Fault) *time.Duration { return &f.For }, fallback("0s")),
+		bind("target", list(text, 1), func(f *Fault) *[]string { return &f.Targets }, reference("instance"), fallback([]any{})),
+		bind("zone", bounded(64), func(f *Fault) *string { return &f.Zone }, fallback("")),
+		bind("mode", word([]string{FaultRefuse, FaultHang}, "slow", "errors", "flap"), func(f *Fault) *string { return &f.Mode }, fallback(FaultRefuse)),
+	},
+	finish: func(d *decoder, s *site, _ any) {
+		switch target, zone := s.has("target"), s.has("zone"); {
+		case target && zone:
+			d.errorf(s.at("zone"), "Two targets", "Keep one of them.", "A fault has a target or a zone.")
+		case !target && !zone:
+			d.errorf(s.rng, "Fault without target", "Write target = instance.NAME, or zone = \"...\".", "A fault needs a target or a zone.")
+		}
+	},
+}
+
+var expectBlock = &block{
+	name:   "expect",
+	labels: []attribute{bind("name", text, func(e *Expect) *string { return &e.Name })},
+	attributes: []attribute{
+		bind("metric", word([]string{MetricShare, MetricErrors, MetricErrorRate}, "p50", "p99", "p999", "clients_moved", "utilisation", "unrouted"),
+			func(e *Expect) *string { return &e.Metric }, required),
+		bind("of", text, func(e *Expect) *string { return &e.Of }, reference("instance"), fallback("")),
+		bind("min", optional(number(0, 1e15)), func(e *Expect) **float64 { return &e.Min }),
+		bind("max", optional(number(0, 1e15)), func(e *Expect) **float64 { return &e.Max }),
+		bind("during", text, func(e *Expect) *string { return &e.During }, fallback(DuringAll)),
+	},
+	later:  []string{"confidence", "live"},
+	finish: finishExpect,
+}
+
+func finishExpect(d *decoder, s *site, target any) {
+	e := target.(*Expect)
+	switch {
+	case e.Metric == MetricShare && !s.has("of"):
+		d.errorf(s.at("metric"), "Share of what?", "Write of = instance.NAME.", "The metric share needs of.")
+	case e.Metric != MetricShare && s.has("of"):
+		d.errorf(s.at("of"), "Unused argument", "Remove it, or write metric = \"share\".", "Only the metric share has of.")
+	}
+	switch {
+	case e.Min == nil && e.Max == nil:
+		d.errorf(s.rng, "Expectation without bound", "Write min, max or both.", "An expectation needs a bound to hold.")
+	case e.Min != nil && e.Max != nil && *e.Min > *e.Max:
+		d.errorf(s.at("min"), "Bounds crossed", "", "min %s is above max %s.", decimal(*e.Min), decimal(*e.Max))
+	}
+	if e.Metric == MetricErrors {
+		return
+	}
+	for name, bound := range map[string]*float64{"min": e.Min, "max": e.Max} {
+		if bound != nil && *bound > 1 {
+			d.errorf(s.at(name), "Out of range", "", "%s of %s is a fraction from 0 to 1, not %s.", name, e.Metric, decimal(*bound))
+		}
+	}
+}
+
+// finishSimulation checks what needs the whole block. The target is checked by
+// checkSimulation, when the balancers are complete.
+func finishSimulation(d *decoder, s *site, target any) {
+	sim := target.(*Simulation)
+	if sim.Warmup >= sim.Duration && sim.Duration > 0 {
+		d.errorf(s.at("warmup"), "Out of range", "", "warmup %s must be shorter than duration %s.",
+			formatDuration(sim.Warmup), formatDuration(sim.Duration))
+	}
+	windows := []string{DuringSteady, DuringAll}
+	for n, f := range sim.Faults {
+		place := s.child("fault", n)
+		if slices.Contains(windows, f.Name) {
+			d.errorf(place.label(0), "Duplicate name", "", "%q is the name of a window already.", f.Name)
+		}
+		windows = append(windows, f.Name)
+		if f.At >= sim.Duration {
+			d.errorf(place.at("at"), "Out of range", "", "The fault begins at %s, the simulation ends at %s.",
+				formatDuration(f.At), formatDuration(sim.Duration))
+		} else if f.At+f.For > sim.Duration {
+			d.errorf(place.at("for"), "Out of range", "Leave for out if it lasts to the end.", "The fault ends at %s, the simulation at %s.",
+				formatDuration(f.At+f.For), formatDuration(sim.Duration))
+		}
+	}
+	names := map[string]bool{}
+	for n, e := range sim.Expects {
+		place := s.child("expect", n)
+		if names[e.Name] {
+			d.errorf(place.label(0), "Duplicate name", "", "An expectation %q is there already.", e.Name)
+		}
+		names[e.Name] = true
+		if !slices.Contains(windows, e.During) {
+			d.errorf(place.at("during"), "Unknown window", didYouMean(e.During, windows),
+				"during must be \"steady\", \"all\" or the name of a fault, not %q.", e.During)
+		}
+	}
+	names = map[string]bool{}
+	for n, t := range sim.Traffic {
+		if names[t.Name] {
+			d.errorf(s.child("traffic", n).label(0), "Duplicate name", "", "Traffic %q is there already.", t.Name)
+		}
+		names[t.Name] = true
+	}
+}
+
+// checkSimulation holds a simulation against the balancer that it aims at.
+func (l *loader) checkSimulation(c *Config, sim *Simulation, s *site) {
+	d := &decoder{l: l}
+	lb := c.LoadBalancer(sim.Target)
+	if lb == nil {
+		return // reported where the reference stands
+	}
+	var names []string
+	for _, listener := range lb.Listeners {
+		names = append(names, listener.Name)
+	}
+	switch {
+	case len(names) == 0:
+		d.errorf(s.at("target"), "Nothing to send to", "Add a listener block.", "%s has no listener.", sim.Target)
+		return
+	case sim.Listener == "" && len(names) > 1:
+		d.errorf(s.at("target"), "Which listener?", "Write listener = \""+names[0]+"\".", "%s has %d listeners.", sim.Target, len(names))
+		return
+	case sim.Listener == "":
+		sim.Listener = names[0]
+	}
+	i := slices.Index(names, sim.Listener)
+	if i < 0 {
+		d.errorf(s.at("listener"), "No such listener", didYouMean(sim.Listener, names), "%s has no listener %q.", sim.Target, sim.Listener)
+		return
+	}
+	backends := c.backendsOf(lb, lb.Listeners[i])
+	behind := func(instance string) bool {
+		return slices.ContainsFunc(backends, func(b Backend) bool { return b.Instance == instance })
+	}
+	for n, e := range sim.Expects {
+		if e.Of != "" && !behind(e.Of) {
+			d.errorf(s.child("expect", n).at("of"), "Not a backend", "", "%s is not behind %s.", e.Of, lb.Listeners[i].Address)
+		}
+	}
+	for n, f := range sim.Faults {
+		place := s.child("fault", n)
+		for _, t := range f.Targets {
+			if !behind(t) {
+				d.errorf(place.at("target"), "Not a backend", "", "%s is not behind %s.", t, lb.Listeners[i].Address)
+			}
+		}
+		inZone := func(x *Instance) bool { return x.Zone == f.Zone && behind(x.Address) }
+		if f.Zone != "" && !slices.ContainsFunc(c.Instances, inZone) {
+			d.errorf(place.at("zone"), "No such zone", "", "No backend of %s is in zone %q.", lb.Listeners[i].Address, f.Zone)
+		}
+	}
+}
+
+// backendsOf gives the group that a listener sends to.
+func (c *Config) backendsOf(lb *LoadBalancer, l *Listener) []Backend {
+	if l.ServerGroup == "" {
+		return lb.Backends
+	}
+	if g := c.ServerGroup(l.ServerGroup); g != nil {
+		return g.Backends
+	}
+	return nil
+}

@@ -1,0 +1,121 @@
+package spec
+
+import (
+	"bytes"
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/hashicorp/hcl/v2"
+	"github.com/zclconf/go-cty/cty"
+)
+
+// maxSnippet bounds the source line that a diagnostic shows, in bytes.
+const maxSnippet = 400
+
+// snippet cuts the line of a range out of its file.
+func (r *reports) snippet(rng hcl.Range) *Snippet {
+	src := r.sources[rng.Filename]
+	start := rng.Start.Byte
+	if src == nil || start < 0 || start > len(src) || slices.ContainsFunc(r.secret, rng.Overlaps) {
+		return nil
+	}
+	begin := bytes.LastIndexByte(src[:start], '\n') + 1
+	end := len(src)
+	if i := bytes.IndexByte(src[start:], '\n'); i >= 0 {
+		end = start + i
+	}
+	from := max(begin, start-maxSnippet/2)
+	to := min(end, from+maxSnippet)
+	code := strings.ToValidUTF8(strings.TrimSuffix(string(src[from:to]), "\r"), "?")
+	highlight := min(start-from, len(code))
+	return &Snippet{
+		Context:              r.context(rng),
+		Code:                 code,
+		StartLine:            rng.Start.Line,
+		HighlightStartOffset: highlight,
+		HighlightEndOffset:   max(highlight, min(rng.End.Byte-from, len(code))),
+		Values:               []Value{},
+	}
+}
+
+// context names the top-level block around a range.
+func (r *reports) context(rng hcl.Range) *string {
+	places := r.places[rng.Filename]
+	i, _ := slices.BinarySearchFunc(places, rng.Start.Byte+1, func(p place, at int) int { return p.block.DefRange.Start.Byte - at })
+	if i == 0 || places[i-1].end < rng.Start.Byte {
+		return nil
+	}
+	title := places[i-1].block.Type
+	for _, label := range places[i-1].block.Labels {
+		title += fmt.Sprintf(" %q", label)
+	}
+	return &title
+}
+
+// valuesOf tells what the references of a failed expression stood for.
+func valuesOf(d *hcl.Diagnostic) []Value {
+	if d.Expression == nil || d.EvalContext == nil {
+		return nil
+	}
+	var values []Value
+	for _, t := range d.Expression.Variables() {
+		v, diags := t.TraverseAbs(d.EvalContext)
+		statement := describe(v)
+		if diags.HasErrors() || statement == "" {
+			continue
+		}
+		value := Value{traversalText(t), statement}
+		if !slices.Contains(values, value) {
+			values = append(values, value)
+		}
+	}
+	slices.SortFunc(values, func(a, b Value) int { return strings.Compare(a.Traversal, b.Traversal) })
+	return values
+}
+
+// describe says what a value is, in a few words. It says nothing of sensitive ones.
+func describe(v cty.Value) string {
+	switch {
+	case v.ContainsMarked() || !v.IsKnown():
+		return ""
+	case v.IsNull():
+		return "is null"
+	case v.Type() == cty.Bool:
+		return fmt.Sprintf("is %t", v.True())
+	case v.Type() == cty.Number:
+		return "is " + v.AsBigFloat().Text('g', 10)
+	case v.Type() == cty.String && len(v.AsString()) <= 80:
+		return fmt.Sprintf("is %q", v.AsString())
+	case v.Type() == cty.String:
+		return "is a string"
+	case v.CanIterateElements() && v.Type().IsObjectType():
+		return fmt.Sprintf("is object with %d attributes", v.LengthInt())
+	case v.CanIterateElements():
+		return fmt.Sprintf("is %s with %d elements", v.Type().FriendlyName(), v.LengthInt())
+	}
+	return ""
+}
+
+// traversalText writes a reference as its author would.
+func traversalText(t hcl.Traversal) string {
+	var b strings.Builder
+	for _, step := range t {
+		switch s := step.(type) {
+		case hcl.TraverseRoot:
+			b.WriteString(s.Name)
+		case hcl.TraverseAttr:
+			b.WriteString("." + s.Name)
+		case hcl.TraverseIndex:
+			switch {
+			case s.Key.Type() == cty.String:
+				fmt.Fprintf(&b, "[%q]", s.Key.AsString())
+			case s.Key.Type() == cty.Number:
+				b.WriteString("[" + s.Key.AsBigFloat().Text('f', -1) + "]")
+			}
+		case hcl.TraverseSplat:
+			b.WriteString("[*]")
+		}
+	}
+	return b.String()
+}

@@ -1,0 +1,68 @@
+package spec
+
+import (
+	"cmp"
+	"maps"
+	"slices"
+
+	"github.com/zclconf/go-cty/cty"
+)
+
+// toCty makes an expression's value of a recorded one.
+func toCty(v any) cty.Value {
+	switch v := v.(type) {
+	case string:
+		return cty.StringVal(v)
+	case float64:
+		return cty.NumberFloatVal(v)
+	case bool:
+		return cty.BoolVal(v)
+	case []any:
+		elements := make([]cty.Value, len(v))
+		for i, e := range v {
+			elements[i] = toCty(e)
+		}
+		return cty.TupleVal(elements)
+	case map[string]any:
+		attrs := make(map[string]cty.Value, len(v))
+		for k, e := range v {
+			attrs[k] = toCty(e)
+		}
+		return cty.ObjectVal(attrs)
+	}
+	return cty.NullVal(cty.DynamicPseudoType)
+}
+
+// fromCty makes what encoding/json would decode of a known, unmarked value.
+func fromCty(v cty.Value) any {
+	t := v.Type()
+	switch {
+	case v.IsNull():
+		return nil
+	case t == cty.String:
+		return v.AsString()
+	case t == cty.Number:
+		f, _ := v.AsBigFloat().Float64()
+		return f
+	case t == cty.Bool:
+		return v.True()
+	case t.IsMapType() || t.IsObjectType():
+		out := make(map[string]any, v.LengthInt())
+		for it := v.ElementIterator(); it.Next(); {
+			key, element := it.Element()
+			out[key.AsString()] = fromCty(element)
+		}
+		return out
+	}
+	out := make([]any, 0, v.LengthInt())
+	for it := v.ElementIterator(); it.Next(); {
+		_, element := it.Element()
+		out = append(out, fromCty(element))
+	}
+	return out
+}
+
+// sortedKeys gives the keys of a map in order, and nil for an empty one.
+func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
+	return slices.Sorted(maps.Keys(m))
+}
