@@ -45,6 +45,10 @@ func (e *engine) retire(c *change) {
 	e.mu.Lock()
 	e.drains = append(e.drains, d)
 	e.mu.Unlock()
+	// Their instances say "Connection: close" from now on.
+	if err := e.fleet.set(e.life, e.wanted(c.after)); err != nil {
+		e.log.Error("drain instances", "error", err)
+	}
 	for _, b := range d.backends {
 		c.step(control.PhaseDrain, b.listener, fmt.Sprintf("%s finishes its connections until %s", orElse(b.backend, "the listener"), b.until.Format(time.TimeOnly)))
 	}
@@ -86,7 +90,7 @@ func (e *engine) startDrain(c *change) *drain {
 		for _, b := range old.spec.Backends {
 			stays := slices.ContainsFunc(next.spec.Backends, func(n balance.Backend) bool { return n.Name == b.Name && n.Endpoint == b.Endpoint })
 			if !stays {
-				done := old.handler.Drain(b.Name, until)
+				done := old.handler.Drain(b.Name, b.Endpoint, until)
 				d.backends = append(d.backends, draining{old.handler, old.spec.Address, b.Name, until, done})
 			}
 		}
@@ -99,14 +103,6 @@ func (e *engine) startDrain(c *change) *drain {
 
 // finish waits for a drain and then stops its instances.
 func (e *engine) finish(d *drain) {
-	ctx := context.Background()
-	addresses := make([]string, len(d.instances))
-	for i, instance := range d.instances {
-		addresses[i] = instance.Address
-	}
-	if err := e.fleet.draining(ctx, addresses); err != nil {
-		e.log.Error("drain instances", "error", err)
-	}
 	for _, b := range d.backends {
 		<-b.done
 	}
@@ -117,7 +113,7 @@ func (e *engine) finish(d *drain) {
 	e.mu.Lock()
 	d.ended = true
 	e.mu.Unlock()
-	if err := e.fleet.set(ctx, e.wanted(e.current())); err != nil {
+	if err := e.fleet.set(e.life, e.wanted(e.current())); err != nil {
 		e.log.Error("stop drained instances", "error", err)
 	}
 	e.log.Info("drained", "backends", len(d.backends), "instances", len(d.instances))

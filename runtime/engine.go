@@ -8,7 +8,6 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
-	"strings"
 	"sync"
 	"time"
 
@@ -168,13 +167,12 @@ func (e *engine) SetInstance(ctx context.Context, address string, running bool) 
 func (e *engine) observe(ev health.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	t := parseTarget(ev)
-	e.verdicts[t] = ev
-	if l := e.listeners[t.listener]; l != nil {
+	e.verdicts[target{ev.Listener, ev.Backend, ev.Endpoint}] = ev
+	if l := e.listeners[ev.Listener]; l != nil {
 		e.retable(l)
 	}
 	e.broadcast()
-	e.log.Info("health", "listener", t.listener, "backend", t.backend, "health", ev.Health.String(), "reason", ev.Reason)
+	e.log.Info("health", "listener", ev.Listener, "backend", ev.Backend, "health", ev.Health.String(), "reason", ev.Reason)
 }
 
 // retable rebuilds a listener's table from the verdicts. The caller holds mu.
@@ -209,15 +207,4 @@ func (e *engine) await(ctx context.Context, ok func() bool) error {
 func targetOf(l *balance.Listener, i int) target {
 	b := l.Backends[i]
 	return target{listener: l.Address, backend: b.Name, endpoint: b.CheckEndpoint}
-}
-
-// The prober knows a backend by one name; ours carries the endpoint, so that the
-// old and the new server of a replacement are probed side by side.
-const endpointMark = "@"
-
-func (t target) proberName() string { return t.backend + endpointMark + t.endpoint.String() }
-
-func parseTarget(ev health.Event) target {
-	at := strings.LastIndex(ev.Backend, endpointMark)
-	return target{listener: ev.Listener, backend: ev.Backend[:at], endpoint: netip.MustParseAddrPort(ev.Backend[at+1:])}
 }

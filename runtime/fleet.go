@@ -52,16 +52,6 @@ func (f *fleet) set(ctx context.Context, instances []webserver.Instance) error {
 	return nil
 }
 
-// draining makes an instance answer "Connection: close" from now on.
-func (f *fleet) draining(ctx context.Context, addresses []string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	if f.child == nil || len(addresses) == 0 {
-		return nil
-	}
-	return f.child.Draining(ctx, addresses...)
-}
-
 func (f *fleet) shutdown() error {
 	f.mu.Lock()
 	defer f.mu.Unlock()

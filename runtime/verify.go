@@ -79,7 +79,7 @@ func (e *engine) probe(generations ...[]*balance.Listener) {
 			for i := range probed(l) {
 				if t := targetOf(l, i); !seen[t] {
 					seen[t] = true
-					targets = append(targets, health.Target{Listener: t.listener, Backend: t.proberName(), Endpoint: t.endpoint, Check: l.Check})
+					targets = append(targets, health.Target{Listener: t.listener, Backend: t.backend, Endpoint: t.endpoint, Check: l.Check})
 				}
 			}
 		}

@@ -145,6 +145,26 @@ func TestSilentServer(t *testing.T) {
 	}
 }
 
+// Connections that wait for a silent server are in flight to it, which wlc sees: it
+// sends as many to each server, and turns to the other one while they wait. When
+// they have given up nothing is left of them.
+func TestLeastConnectionsAvoidsASilentServer(t *testing.T) {
+	c := shop(spec.SchedulerWLC, 100, 100)
+	day(c).Faults = []spec.Fault{{Name: "gone", At: 60 * time.Second, For: 61 * time.Second, Zone: "b", Mode: spec.FaultHang}}
+	var late int
+	r := run1(t, c, Options{Observe: func(p Pick) {
+		if p.At > 130*time.Second && p.Backend == "instance.s1" {
+			late++
+		}
+	}})
+	if got, want := window(t, r, "gone"), "34500/0 34500,0"; got != want {
+		t.Errorf("fault %s, want %s", got, want)
+	}
+	if want := 170 * 500 / 2; late < want-1 || late > want+1 {
+		t.Errorf("%d connections on the server that is back, want every second: %d", late, want)
+	}
+}
+
 func TestDetectionTakesTheDocumentedTime(t *testing.T) {
 	// With both servers lost, connections are errors from the fault on; the last
 	// retries tell when the verdict fell: nothing is tried after it.

@@ -52,7 +52,7 @@ func plain[V any](typ cty.Type, parse func(cty.Value) (V, error), schema map[str
 var (
 	text = plain(cty.String, func(v cty.Value) (string, error) { return v.AsString(), nil },
 		map[string]any{"type": "string"})
-	flag = plain(cty.Bool, func(v cty.Value) (bool, error) { return v.True(), nil },
+	boolean = plain(cty.Bool, func(v cty.Value) (bool, error) { return v.True(), nil },
 		map[string]any{"type": "boolean"})
 	port = integer[uint16](1, 65535)
 )

@@ -116,7 +116,7 @@ func resourceAttributes[T any](meta func(*T) *Meta, own ...attribute) []attribut
 func resourceBlocks[T any](meta func(*T) *Meta, own ...child) []child {
 	lifecycle := one(&block{
 		name:       "lifecycle",
-		attributes: []attribute{bind("prevent_destroy", flag, func(m *Meta) *bool { return &m.PreventDestroy }, fallback(false))},
+		attributes: []attribute{bind("prevent_destroy", boolean, func(m *Meta) *bool { return &m.PreventDestroy }, fallback(false))},
 		later:      []string{"ignore_changes"},
 	}, meta)
 	lifecycle.unrecorded = true

@@ -66,7 +66,7 @@ var listenerBlock = &block{
 var healthCheckBlock = &block{
 	name: "health_check",
 	attributes: []attribute{
-		bind("enabled", flag, func(h *HealthCheck) *bool { return &h.Enabled }, fallback(true)),
+		bind("enabled", boolean, func(h *HealthCheck) *bool { return &h.Enabled }, fallback(true)),
 		bind("type", word([]string{"tcp"}, "http", "udp"), func(h *HealthCheck) *string { return &h.Type }, fallback("tcp")),
 		bind("port", port, func(h *HealthCheck) *uint16 { return &h.Port }, fallback(0.0)),
 		bind("interval", duration(shortest, 50*time.Second), func(h *HealthCheck) *time.Duration { return &h.Interval }, fallback("2s")),

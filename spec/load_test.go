@@ -42,6 +42,16 @@ func mustLoad(t testing.TB, src string, opts ...func(*Options)) *Config {
 	return c
 }
 
+// mustLoadErrors fails on errors only.
+func mustLoadErrors(t testing.TB, src string, opts ...func(*Options)) *Config {
+	t.Helper()
+	c, diags := load(t, src, opts...)
+	if diags.HasErrors() {
+		t.Fatalf("unexpected errors:\n%s", render(diags))
+	}
+	return c
+}
+
 func TestLoadQuickstart(t *testing.T) {
 	c, diags := Load("../testdata/quickstart", Options{})
 	if len(diags) > 0 {

@@ -101,6 +101,9 @@ func (l *loader) parseJSON(name string, src []byte) []hcl.Body {
 
 // scanJSON bounds the nesting of a JSON file, and that of the templates in its strings.
 func scanJSON(src []byte) *limitError {
+	if limit := validText(src); limit != nil {
+		return limit
+	}
 	depth, line, lineStart := 0, 1, 0
 	for i := 0; i < len(src); i++ {
 		at := hcl.Pos{Line: line, Column: i - lineStart + 1, Byte: i}

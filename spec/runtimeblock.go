@@ -8,7 +8,7 @@ var runtimeBlock = &block{
 		bind("network", network4, func(r *Runtime) *netip.Prefix { return &r.Network }, fallback("127.10.0.0/16")),
 		bind("loops", integer[int](1, 64), func(r *Runtime) *int { return &r.Loops }, fallback(0.0)),
 		bind("port_offset", integer[int](0, maxPortOffset), func(r *Runtime) *int { return &r.PortOffset }, fallback(0.0)),
-		bind("expose", flag, func(r *Runtime) *bool { return &r.Expose }, fallback(false)),
+		bind("expose", boolean, func(r *Runtime) *bool { return &r.Expose }, fallback(false)),
 		bind("dns_address", endpoint4, func(r *Runtime) *netip.AddrPort { return &r.DNSAddress }),
 	},
 	later:  []string{"console_address", "metrics_address"},

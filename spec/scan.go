@@ -3,6 +3,7 @@ package spec
 import (
 	"bytes"
 	"fmt"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -70,6 +71,9 @@ type mode struct {
 
 // scan checks the limits and cuts the file into chunks that parse on their own.
 func scan(src []byte) ([]chunk, *limitError) {
+	if limit := validText(src); limit != nil {
+		return nil, limit
+	}
 	s := &scanner{src: src, line: 1, begin: hcl.InitialPos}
 	if bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) {
 		s.pos, s.lineStart = 3, 3
@@ -81,6 +85,26 @@ func scan(src []byte) ([]chunk, *limitError) {
 	}
 	s.cut(len(src))
 	return s.chunks, nil
+}
+
+// validText refuses what is not UTF-8: the lexer loses its way there.
+func validText(src []byte) *limitError {
+	if utf8.Valid(src) {
+		return nil
+	}
+	pos := hcl.InitialPos
+	for pos.Byte < len(src) {
+		r, size := utf8.DecodeRune(src[pos.Byte:])
+		if r == utf8.RuneError && size == 1 {
+			break
+		}
+		pos.Byte += size
+		pos.Column++
+		if r == '\n' {
+			pos.Line, pos.Column = pos.Line+1, 1
+		}
+	}
+	return &limitError{pos, "Not UTF-8", "A configuration is UTF-8 text."}
 }
 
 func (s *scanner) step() *limitError {

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
@@ -59,6 +60,12 @@ func FuzzScan(f *testing.F) {
 		f.Add([]byte(seed))
 	}
 	f.Fuzz(func(t *testing.T, src []byte) {
+		if !utf8.Valid(src) {
+			if _, limit := scan(src); limit == nil {
+				t.Errorf("%q is accepted", src)
+			}
+			return
+		}
 		got, refused := bracketsOfScanner(src)
 		want := bracketsOfLexer(src)
 		if refused {

@@ -46,6 +46,10 @@ func (s *scanner) heredoc() *limitError {
 			s.newline()
 			s.pos++
 			return nil
+		case '\r':
+			if s.at(1) != '\n' {
+				return s.limit("Stray carriage return", "The lines of a heredoc end with a newline.")
+			}
 		case '$', '%':
 			m.fresh = false
 			if s.sequence() {

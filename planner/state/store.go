@@ -1,6 +1,7 @@
 package state
 
 import (
+	"bytes"
 	"crypto/rand"
 	"errors"
 	"fmt"
@@ -25,6 +26,10 @@ type Store struct {
 	journal  string
 	history  string
 	pending  *record
+	// loaded is what read decoded to: a command reads the state before and after
+	// it gets the lock, and mostly it is the same.
+	read   []byte
+	loaded *State
 }
 
 // Open returns the store of a working folder. A statePath other than "" moves
@@ -58,10 +63,14 @@ func (s *Store) Load() (*State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state %s: read: %w", s.snapshot, err)
 	}
+	if s.loaded != nil && bytes.Equal(data, s.read) {
+		return s.loaded, nil
+	}
 	st, err := Decode(data)
 	if err != nil {
 		return nil, &CorruptError{Path: s.snapshot, Reason: err, Good: s.newestGood()}
 	}
+	s.read, s.loaded = data, st
 	return st, nil
 }
 

@@ -122,12 +122,12 @@ func (r *resolver) backends(members []spec.Backend) ([]Backend, error) {
 	out := make([]Backend, 0, len(members))
 	seen := make(map[string]bool, len(members))
 	for _, m := range members {
-		b, port, err := r.backend(m)
+		b, err := r.backend(m)
 		if err != nil {
 			return nil, err
 		}
 		if listed[m.Instance] > 1 {
-			b.Name = fmt.Sprintf("%s:%d", b.Name, port)
+			b.Name = fmt.Sprintf("%s:%d", b.Name, b.Port)
 		}
 		if seen[b.Name] {
 			return nil, fmt.Errorf("backend %s is listed twice; list it once, with the weight it should have", b.Name)
@@ -138,8 +138,7 @@ func (r *resolver) backends(members []spec.Backend) ([]Backend, error) {
 	return out, nil
 }
 
-// backend resolves one member and returns it with its declared port.
-func (r *resolver) backend(m spec.Backend) (Backend, uint16, error) {
+func (r *resolver) backend(m spec.Backend) (Backend, error) {
 	port := m.Port
 	if port == 0 {
 		port = r.listener.BackendPort
@@ -149,13 +148,13 @@ func (r *resolver) backend(m spec.Backend) (Backend, uint16, error) {
 	}
 	i := r.instances[m.Instance]
 	if i == nil {
-		return Backend{}, 0, fmt.Errorf("backend %s does not exist", m.Instance)
+		return Backend{}, fmt.Errorf("backend %s does not exist", m.Instance)
 	}
 	if port == 0 && len(i.Ports) > 0 {
 		port = i.Ports[0]
 	}
 	if port == 0 {
-		return Backend{}, 0, fmt.Errorf("backend %s has no port; give it one, or the listener a backend_port", m.Instance)
+		return Backend{}, fmt.Errorf("backend %s has no port; give it one, or the listener a backend_port", m.Instance)
 	}
 	b := Backend{
 		Name:     m.Instance,
@@ -169,18 +168,18 @@ func (r *resolver) backend(m spec.Backend) (Backend, uint16, error) {
 	if p := r.listener.HealthCheck.Port; p != 0 {
 		b.CheckEndpoint = netip.AddrPortFrom(i.IP, r.runtime.BoundPort(p))
 	}
-	return b, port, nil
+	return b, nil
 }
 
 // foreign resolves a server that slbctl does not own: its ports are never shifted.
-func (r *resolver) foreign(m spec.Backend, port uint16) (Backend, uint16, error) {
+func (r *resolver) foreign(m spec.Backend, port uint16) (Backend, error) {
 	if port == 0 {
-		return Backend{}, 0, fmt.Errorf("backend %s has no port; give it one, or the listener a backend_port", m.Address)
+		return Backend{}, fmt.Errorf("backend %s has no port; give it one, or the listener a backend_port", m.Address)
 	}
 	ep := netip.AddrPortFrom(m.Address, port)
 	b := Backend{Name: ep.String(), Port: port, Weight: m.Weight, Endpoint: ep, CheckEndpoint: ep}
 	if p := r.listener.HealthCheck.Port; p != 0 {
 		b.CheckEndpoint = netip.AddrPortFrom(m.Address, p)
 	}
-	return b, port, nil
+	return b, nil
 }

@@ -254,8 +254,12 @@ func TestConnectionLimit(t *testing.T) {
 	if added := runtime.NumGoroutine() - before; added > tcpLimit+5 {
 		t.Errorf("%d goroutines more", added)
 	}
+	closing := time.Now()
 	if err := s.Close(); err != nil {
 		t.Error(err)
+	}
+	if took := time.Since(closing); took > tcpTimeout/2 {
+		t.Errorf("Close took %v: it waited for silent clients", took)
 	}
 	for _, conn := range conns {
 		_ = conn.SetReadDeadline(time.Now().Add(5 * time.Second))

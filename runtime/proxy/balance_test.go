@@ -145,7 +145,7 @@ func TestDrainedAttemptIsGivenUp(t *testing.T) {
 	k, first, c := hanging(t, 200*time.Millisecond)
 	second := handle(listenerOf(), first)
 	k.Serve(second)
-	drained := second.Drain("a", time.Now())
+	drained := second.Drain("a", first.listener.Backends[0].Endpoint, time.Now())
 	wantReset(t, c)
 	<-drained
 	settled(t, second)

@@ -55,7 +55,7 @@ func TestChangesLoseNoConnection(t *testing.T) {
 		case 2: // and taken away again
 			h = handle(listenerOf(a, b), h)
 			k.Serve(h)
-			drained = append(drained, h.Drain("c", time.Now().Add(patience)))
+			drained = append(drained, h.Drain("c", c, time.Now().Add(patience)))
 		}
 	}
 	for _, d := range drained {
@@ -123,13 +123,14 @@ func TestDrainWaitsThenCuts(t *testing.T) {
 	stays := connect(t, k)
 	exchange(t, stays, "on a, ends by itself")
 
+	left := h.listener.Backends[0].Endpoint
 	next := listenerOf(h.listener.Backends[1].Endpoint)
 	next.Backends[0].Name = "b"
 	h = handle(next, h)
 	k.Serve(h)
 	const grace = 100 * time.Millisecond
 	start := time.Now()
-	drained := h.Drain("a", start.Add(grace))
+	drained := h.Drain("a", left, start.Add(grace))
 	exchange(t, stays, "still served")
 	stays.CloseWrite()
 	if _, err := io.Copy(io.Discard, stays); err != nil {
@@ -152,12 +153,13 @@ func TestDrainWaitsThenCuts(t *testing.T) {
 }
 
 func TestDrainEndsEarlyWhenNothingIsLeft(t *testing.T) {
-	_, k, h := balanced(t, 4, listenerOf(startBackend(t, echo)))
-	<-h.Drain("a", time.Now().Add(time.Hour))
-	<-h.Drain("nobody", time.Now().Add(time.Hour))
+	a := startBackend(t, echo)
+	_, k, h := balanced(t, 4, listenerOf(a))
+	<-h.Drain("a", a, time.Now().Add(time.Hour))
+	<-h.Drain("nobody", a, time.Now().Add(time.Hour))
 	c := connect(t, k)
 	exchange(t, c, "hello")
-	long := h.Drain("a", time.Now().Add(time.Hour))
+	long := h.Drain("a", a, time.Now().Add(time.Hour))
 	select {
 	case <-long:
 		t.Fatal("drained with a connection open")
@@ -199,4 +201,20 @@ func TestServerCloseResetsWhatIsLeftAndEndsDrains(t *testing.T) {
 	if err := s.Close(); err != nil {
 		t.Error(err)
 	}
+}
+
+// TestDrainSparesTheReplacement replaces a server by one of the same name at
+// another endpoint: the old one's connections go, the new one's stay.
+func TestDrainSparesTheReplacement(t *testing.T) {
+	before, after := startBackend(t, echo), startBackend(t, echo)
+	_, k, h := balanced(t, 2, listenerOf(before))
+	old := connect(t, k)
+	exchange(t, old, "on the old server")
+	h = handle(listenerOf(after), h)
+	k.Serve(h)
+	fresh := connect(t, k)
+	exchange(t, fresh, "on the new server")
+	<-h.Drain("a", before, time.Now())
+	wantReset(t, old)
+	exchange(t, fresh, "still on the new server")
 }

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"net/netip"
 	"sync/atomic"
 	"time"
 
@@ -90,35 +91,36 @@ func (h *Handler) attach(s *Server) {
 // SetTable says which backends are picked from now on, and how.
 func (h *Handler) SetTable(t *balance.Table) { h.table.Store(t) }
 
-// Drain gives the connections that a backend has, also one of an earlier
-// generation, until the deadline to end; the rest are then reset and counted as
-// cut. The channel is closed when none of them is left. Call it after the Table
-// or Handler that keeps new connections away from the backend is in place:
-// connections that are picked later are not touched.
-func (h *Handler) Drain(backendName string, deadline time.Time) <-chan struct{} {
-	return h.drain(func(t *tally) bool { return t.name == backendName }, deadline)
+// Drain gives the connections that a backend has at an endpoint, also a backend
+// of an earlier generation, until the deadline to end; the rest are then reset and
+// counted as cut. The channel is closed when none of them is left. Call it after
+// the Table or Handler that keeps new connections away is in place: connections
+// that are picked later are not touched, nor are those of the same backend at
+// another endpoint, as when one server has replaced another.
+func (h *Handler) Drain(backendName string, endpoint netip.AddrPort, deadline time.Time) <-chan struct{} {
+	return h.drain(func(c *conn) bool {
+		return c.backend.name == backendName && c.handler.listener.Backends[c.index].Endpoint == endpoint
+	}, deadline)
 }
 
 // DrainAll drains all backends at once, for a listener that is removed.
 func (h *Handler) DrainAll(deadline time.Time) <-chan struct{} {
-	return h.drain(func(*tally) bool { return true }, deadline)
+	return h.drain(func(*conn) bool { return true }, deadline)
 }
 
 // drain marks the connections on each loop. The drain counts the loops that have
 // not done so yet as well, so it cannot end early.
-func (h *Handler) drain(wanted func(*tally) bool, deadline time.Time) <-chan struct{} {
+func (h *Handler) drain(leaves func(*conn) bool, deadline time.Time) <-chan struct{} {
 	d := &drain{done: make(chan struct{})}
 	server := h.server.Load()
 	if server == nil {
 		close(d.done)
 		return d.done
 	}
-	leaving := make(map[*tally]bool)
+	ours := make(map[*tally]bool)
 	for _, list := range [][]*tally{h.backends, h.leaving} {
 		for _, t := range list {
-			if wanted(t) {
-				leaving[t] = true
-			}
+			ours[t] = true
 		}
 	}
 	d.enter(len(server.workers))
@@ -126,7 +128,7 @@ func (h *Handler) drain(wanted func(*tally) bool, deadline time.Time) <-chan str
 		mark := func() {
 			until := w.loop.Now() + int64(time.Until(deadline))
 			for c := w.conns.next; c != &w.conns; c = c.next {
-				if leaving[c.backend] {
+				if ours[c.backend] && leaves(c) {
 					c.drainUntil(d, until)
 				}
 			}

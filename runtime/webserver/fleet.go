@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/netip"
 	"slices"
 	"sync"
@@ -49,13 +50,14 @@ func (f *fleet) set(instances []Instance) error {
 	return nil
 }
 
-// bind opens the sockets that the sites need and that are not there yet.
+// bind opens the sockets that the sites need and that are not there yet, or none.
 func (f *fleet) bind(sites map[netip.AddrPort]*site) ([]*socket, error) {
 	var fresh []*socket
-	for endpoint, s := range sites {
+	for _, endpoint := range slices.SortedFunc(maps.Keys(sites), netip.AddrPort.Compare) {
 		if f.sockets[endpoint] != nil {
 			continue
 		}
+		s := sites[endpoint]
 		k, err := listen(endpoint, s)
 		if err != nil {
 			for _, k := range fresh {

@@ -62,9 +62,9 @@ func compilePage(p spec.Page) page {
 	for name, value := range p.Headers {
 		header.Set(name, value)
 	}
-	// Framing is the server's alone: a page must not lie about its length.
+	// Framing is the server's alone: a page must not lie about its length, which
+	// is set below.
 	header.Del("Transfer-Encoding")
-	header.Del("Content-Length")
 	if !allowsBody(status) {
 		return page{status: status, header: header}
 	}

@@ -126,7 +126,7 @@ func TestPages(t *testing.T) {
 	i.Pages = append(i.Pages,
 		spec.Page{Path: "/teapot", Content: "short", Status: 418, ContentType: "text/x-pot",
 			Headers: map[string]string{"x-lid": "on", "Content-Length": "7000", "Transfer-Encoding": "chunked"}},
-		spec.Page{Path: "/empty", Status: 204},
+		spec.Page{Path: "/empty", Status: 204, Content: "ignored", Headers: map[string]string{"Content-Length": "7"}},
 		spec.Page{Path: "/html", Content: "<!DOCTYPE html><p>hi"},
 		spec.Page{Path: "/with space", Content: "spaced"},
 		spec.Page{Path: "/moved", Status: 302, Headers: map[string]string{"Location": "/"}},
@@ -305,7 +305,7 @@ func TestStopAndStart(t *testing.T) {
 	c := child(t)
 	endpoint := freeEndpoint(t, "127.0.0.1")
 	i := web("instance.a", "here", endpoint)
-	for range 3 {
+	for range 50 { // a socket that closes a moment later is found out
 		i.Running = true
 		set(t, c, i)
 		if body := get(t, endpoint); body != "here" {

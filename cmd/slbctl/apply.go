@@ -1,0 +1,158 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"slbctl/planner"
+	"slbctl/planner/state"
+	"slbctl/runtime"
+	"slbctl/runtime/durable"
+)
+
+// applyCmd makes a plan real.
+type applyCmd struct {
+	planFlags
+	PlanFile    string        `arg:"" optional:"" name:"planfile" help:"A plan saved by plan -out."`
+	AutoApprove bool          `help:"Do not ask."`
+	JSON        bool          `name:"json" help:"Print one JSON object per event; the last is the summary."`
+	Wait        string        `default:"verified" enum:"verified,drained,false" help:"Stay until all servers are well (verified), until what was removed is gone (drained), or not at all (false)."`
+	Timeout     time.Duration `default:"60s" placeholder:"TIME" help:"How long servers may take to get well before everything is rolled back."`
+}
+
+func (c *applyCmd) Run(s *session) (err error) {
+	if c.PlanFile != "" && c.plans() {
+		return &usageError{command: "apply", detail: "a saved plan is applied as it is: planning flags have no effect on it"}
+	}
+	approved := c.AutoApprove || c.PlanFile != ""
+	if c.JSON && !approved {
+		return errors.New("apply -json cannot ask: give -auto-approve, or apply a saved plan")
+	}
+	if err := s.mayAsk(approved); err != nil {
+		return err
+	}
+	do := execution{wait: c.Wait, timeout: c.Timeout, approved: approved, report: s.newReport(c.JSON)}
+	if c.PlanFile != "" {
+		return s.applySaved(c.PlanFile, c.LockTimeout, do)
+	}
+	return s.planAndApply(c.planFlags, do)
+}
+
+// plans says whether a flag was given that only planning heeds.
+func (c *applyCmd) plans() bool {
+	return c.Destroy || len(c.Target)+len(c.Replace)+len(c.Var)+len(c.VarFile) > 0 || !c.Refresh || !c.Traffic
+}
+
+// execution is how a plan is carried out.
+type execution struct {
+	wait     string
+	timeout  time.Duration
+	approved bool
+	destroys bool
+	report   report
+}
+
+// planAndApply plans, shows, asks and applies.
+func (s *session) planAndApply(f planFlags, do execution) (err error) {
+	g, err := s.prepare(f.variableFlags, f.LockTimeout, f.Destroy)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.unlock()) }()
+	plan, err := g.plan(f)
+	if err != nil {
+		return err
+	}
+	do.destroys = f.Destroy
+	if err := do.report.plan(plan); err != nil {
+		return err
+	}
+	if plan.HasChanges() && !do.approved {
+		if err := s.confirmPlan(f.Destroy); err != nil {
+			return err
+		}
+	}
+	return s.carryOut(g, plan, do)
+}
+
+func (s *session) confirmPlan(destroys bool) error {
+	if destroys {
+		return s.confirm("Release all of this?", "What is listed above with a minus is drained and then gone for good.")
+	}
+	return s.confirm("Make these changes?", "slbctl does what is listed above, whole or not at all.")
+}
+
+// applySaved applies a plan file if everything is as it was when it was made.
+func (s *session) applySaved(path string, lockTimeout time.Duration, do execution) (err error) {
+	saved, err := planner.ReadSaved(durable.OS, path)
+	if err != nil {
+		return err
+	}
+	g := &ground{store: s.store(), runtime: &daemon{}}
+	if g.unlock, err = g.store.Lock(s.ctx, state.Self(s.command), lockTimeout); err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.unlock()) }()
+	if g.state, _, err = g.store.Recover(live); err != nil {
+		return err
+	}
+	if g.seen, err = g.runtime.Observe(s.ctx); err != nil {
+		return err
+	}
+	varFiles, err := filesOf(saved.Fingerprint.Variables)
+	if err != nil {
+		return err
+	}
+	now, err := fingerprint(g.state, g.seen, varFiles)
+	if err != nil {
+		return err
+	}
+	if err := saved.Fingerprint.Check(now); err != nil {
+		return err
+	}
+	if err := do.report.plan(saved.Plan); err != nil {
+		return err
+	}
+	return s.carryOut(g, saved.Plan, do)
+}
+
+// carryOut applies a plan and tells how it went.
+func (s *session) carryOut(g *ground, plan *planner.Plan, do execution) error {
+	opt := planner.ApplyOptions{Wait: do.wait, Timeout: do.timeout}
+	err := planner.Apply(s.ctx, plan, g.store, g.runtime, opt, do.report.event)
+	if err != nil {
+		return s.failed(g, plan, err)
+	}
+	if len(plan.Next.Resources) == 0 {
+		if err := runtime.Stop(context.WithoutCancel(s.ctx), workingFolder); err != nil {
+			return err
+		}
+	}
+	return do.report.done(plan, do.destroys)
+}
+
+// failed settles what an apply that did not succeed has left, so that the user
+// learns at once which of the two states holds.
+func (s *session) failed(g *ground, plan *planner.Plan, err error) error {
+	ctx := context.WithoutCancel(s.ctx)
+	interrupted := s.ctx.Err() != nil
+	if interrupted {
+		s.note("\nInterrupted: waiting until the runtime can be left. Once more ends slbctl at once.")
+	}
+	_, outcome, recoverErr := g.store.Recover(live)
+	if recoverErr != nil {
+		return errors.Join(err, recoverErr)
+	}
+	if stopErr := g.runtime.stopIdle(ctx); stopErr != nil {
+		err = errors.Join(err, stopErr)
+	}
+	if !interrupted {
+		return err
+	}
+	if outcome == state.Finished {
+		return fmt.Errorf("the change was complete by then, and is recorded as serial %d: %w", plan.Next.Serial, errInterrupted)
+	}
+	return fmt.Errorf("nothing was changed: %w", errInterrupted)
+}

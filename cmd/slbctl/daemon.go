@@ -1,0 +1,98 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+
+	"slbctl/planner"
+	"slbctl/runtime"
+	"slbctl/runtime/control"
+)
+
+// daemon is the runtime of the working folder as the planner sees it.
+type daemon struct {
+	started bool // by this process
+}
+
+// Observe implements planner.Runtime. A daemon that does not run is observed as
+// what it would come back with.
+func (d *daemon) Observe(ctx context.Context) (planner.Observed, error) {
+	client, err := control.Dial(workingFolder)
+	if errors.Is(err, control.ErrNotRunning) {
+		g, _, err := runtime.Committed(workingFolder)
+		return planner.Observed{Generation: g.Generation, Hash: g.Hash}, err
+	}
+	if err != nil {
+		return planner.Observed{}, err
+	}
+	g, err := client.Generation(ctx)
+	if err != nil {
+		return planner.Observed{}, err
+	}
+	status, err := client.Status(ctx)
+	if err != nil {
+		return planner.Observed{}, err
+	}
+	seen := planner.Observed{Running: true, Generation: g.Generation, Hash: g.Hash, Instances: map[string]string{}}
+	for _, i := range status.Instances {
+		seen.Instances[i.Address] = i.Status
+	}
+	return seen, nil
+}
+
+// Apply implements planner.Runtime. It starts the daemon when none runs.
+func (d *daemon) Apply(ctx context.Context, r planner.Request, report func(planner.Event)) error {
+	client, err := d.start(ctx)
+	if err != nil {
+		return &planner.RefusedError{Problems: []string{err.Error()}}
+	}
+	request := control.Request{
+		Generation: r.Generation, Base: r.Base, Hash: r.Hash,
+		Config: r.Config, Wait: r.Wait, Timeout: r.Timeout,
+	}
+	err = client.Apply(ctx, request, func(e control.Event) { report(planner.Event(e)) })
+	return asPlanned(err)
+}
+
+func (d *daemon) start(ctx context.Context) (*control.Client, error) {
+	client, err := control.Dial(workingFolder)
+	if !errors.Is(err, control.ErrNotRunning) {
+		return client, err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return nil, fmt.Errorf("runtime: find this program's file: %w", err)
+	}
+	d.started = true
+	return runtime.Start(ctx, workingFolder, exe)
+}
+
+// stopIdle ends a daemon that this process has started and that has nothing to run.
+func (d *daemon) stopIdle(ctx context.Context) error {
+	if !d.started {
+		return nil
+	}
+	if generation, _, err := live(); err != nil || generation > 0 {
+		return err
+	}
+	return runtime.Stop(ctx, workingFolder)
+}
+
+// asPlanned turns the daemon's refusal into what the planner tells apart.
+func asPlanned(err error) error {
+	var refusal *control.Error
+	if !errors.As(err, &refusal) {
+		return err
+	}
+	problems := strings.Split(strings.TrimSpace(refusal.Message), "\n")
+	switch refusal.Code {
+	case control.CodeVerify:
+		return &planner.VerifyError{Problems: problems}
+	case control.CodeStale:
+		return &planner.StaleError{Moved: problems}
+	}
+	return &planner.RefusedError{Problems: problems}
+}

@@ -1,0 +1,82 @@
+package main
+
+import (
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"net/url"
+	"os"
+	"slices"
+	"strings"
+
+	"slbctl/planner"
+	"slbctl/planner/state"
+)
+
+// fingerprint takes the digests of what a plan was made from, or of the same
+// things now.
+func fingerprint(st *state.State, seen planner.Observed, varFiles []string) (planner.Fingerprint, error) {
+	files, err := configurationFiles()
+	if err != nil {
+		return planner.Fingerprint{}, err
+	}
+	configuration, err := digest(files, nil)
+	if err != nil {
+		return planner.Fingerprint{}, err
+	}
+	variables, err := variablesDigest(os.Environ(), varFiles)
+	if err != nil {
+		return planner.Fingerprint{}, err
+	}
+	return planner.Fingerprinted(configuration, variables, st, seen)
+}
+
+// variablesDigest covers every source of variables that can move: the environment
+// and files. What -var gave is in the plan and nowhere else. The names of the files
+// follow the digest, so that apply can take it again.
+func variablesDigest(environ, files []string) (string, error) {
+	var settings []string
+	for _, e := range environ {
+		if strings.HasPrefix(e, "SLBCTL_VAR_") {
+			settings = append(settings, e)
+		}
+	}
+	slices.Sort(settings)
+	sum, err := digest(files, settings)
+	for _, f := range files {
+		sum += " " + url.PathEscape(f)
+	}
+	return sum, err
+}
+
+// filesOf returns the files that a digest by variablesDigest covers.
+func filesOf(variables string) ([]string, error) {
+	words := strings.Fields(variables)
+	var files []string
+	for _, w := range words[min(1, len(words)):] {
+		f, err := url.PathUnescape(w)
+		if err != nil {
+			return nil, fmt.Errorf("saved plan: variable file %q: %w", w, err)
+		}
+		files = append(files, f)
+	}
+	return files, nil
+}
+
+// digest is over names and contents of files, and some words. A file that is gone
+// by now is a difference, not an error.
+func digest(files, words []string) (string, error) {
+	h := sha256.New()
+	for _, name := range files {
+		data, err := os.ReadFile(name)
+		if err != nil && !os.IsNotExist(err) {
+			return "", err
+		}
+		fmt.Fprintf(h, "file %q %t %d\n", name, err == nil, len(data))
+		h.Write(data)
+	}
+	for _, w := range words {
+		fmt.Fprintf(h, "word %q\n", w)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}

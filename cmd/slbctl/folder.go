@@ -1,0 +1,183 @@
+package main
+
+import (
+	"context"
+	"encoding/binary"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"time"
+
+	"slbctl/planner"
+	"slbctl/planner/state"
+	"slbctl/runtime"
+	"slbctl/runtime/control"
+	"slbctl/runtime/durable"
+	"slbctl/spec"
+)
+
+// workingFolder is the folder that a command works in: the current one.
+const workingFolder = "."
+
+// portOffsetVariable wins over the configuration's port_offset.
+const portOffsetVariable = "SLBCTL_PORT_OFFSET"
+
+func (s *session) store() *state.Store {
+	return state.Open(durable.OS, workingFolder, s.statePath)
+}
+
+// live says what the runtime has committed to. It is asked also after an
+// interrupt, so it does not end with the session.
+func live() (generation uint64, hash string, err error) {
+	client, err := control.Dial(workingFolder)
+	if errors.Is(err, control.ErrNotRunning) {
+		g, _, err := runtime.Committed(workingFolder)
+		return g.Generation, g.Hash, err
+	}
+	if err != nil {
+		return 0, "", err
+	}
+	g, err := client.Generation(context.Background())
+	return g.Generation, g.Hash, err
+}
+
+// recorded reads the state for a command that only looks; nil means none.
+func (s *session) recorded() (*state.State, error) { return s.store().Read(live) }
+
+// needState is recorded for a command that makes no sense without one.
+func (s *session) needState() (*state.State, error) {
+	st, err := s.recorded()
+	if err == nil && st == nil {
+		err = errors.New("no state: nothing has been applied in this folder yet")
+	}
+	return st, err
+}
+
+// load reads the configuration, with the addresses that the state has recorded.
+func load(v variableFlags, st *state.State) (*spec.Config, spec.Diagnostics, error) {
+	opt := spec.Options{Vars: v.Var, VarFiles: v.VarFile, Environ: os.Environ(), Recorded: st.Recorded()}
+	if text := os.Getenv(portOffsetVariable); text != "" {
+		offset, err := strconv.Atoi(text)
+		if err != nil {
+			return nil, nil, fmt.Errorf("%s=%q is not a whole number", portOffsetVariable, text)
+		}
+		opt.PortOffset = &offset
+	}
+	config, diags := spec.Load(workingFolder, opt)
+	if diags.HasErrors() {
+		return nil, diags, diags
+	}
+	return config, diags, nil
+}
+
+// hasConfiguration says whether the folder has a configuration's files.
+func hasConfiguration() (bool, error) {
+	names, err := configurationFiles()
+	return len(names) > 0, err
+}
+
+func configurationFiles() ([]string, error) {
+	var all []string
+	for _, pattern := range []string{"*.slb.hcl", "*.slb.json"} {
+		names, err := filepath.Glob(pattern)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, names...)
+	}
+	return all, nil
+}
+
+// ground is what a plan stands on, while the state is locked.
+type ground struct {
+	store    *state.Store
+	state    *state.State // nil = none
+	config   *spec.Config // nil only for a destroy without configuration
+	warnings []string
+	seen     planner.Observed
+	runtime  *daemon
+	unlock   func() error
+}
+
+// prepare reads the configuration, locks and recovers the state, and looks at
+// the runtime. Nothing is written before the configuration has proved right.
+func (s *session) prepare(v variableFlags, lockTimeout time.Duration, optional bool) (g *ground, err error) {
+	g = &ground{store: s.store(), runtime: &daemon{}}
+	if g.state, err = g.store.Read(live); err != nil {
+		return nil, err
+	}
+	if err := g.load(v, optional); err != nil {
+		return nil, err
+	}
+	if g.unlock, err = g.store.Lock(s.ctx, state.Self(s.command), lockTimeout); err != nil {
+		return nil, err
+	}
+	if err := g.settle(s.ctx, v, optional); err != nil {
+		return nil, errors.Join(err, g.unlock())
+	}
+	return g, nil
+}
+
+// settle brings record and runtime together, now that nobody else changes them.
+func (g *ground) settle(ctx context.Context, v variableFlags, optional bool) error {
+	read := g.state
+	st, _, err := g.store.Recover(live)
+	if err != nil {
+		return err
+	}
+	g.state = st
+	if serialOf(st) != serialOf(read) {
+		if err := g.load(v, optional); err != nil {
+			return err
+		}
+	}
+	if st == nil && g.config != nil {
+		key, err := g.store.Key()
+		if err != nil {
+			return err
+		}
+		// The first state's seed comes from the folder's secret, so that clients
+		// cannot know it and two plans of the same folder are the same.
+		g.config.Seed = binary.LittleEndian.Uint64(key)
+	}
+	g.seen, err = g.runtime.Observe(ctx)
+	return err
+}
+
+func (g *ground) load(v variableFlags, optional bool) error {
+	if optional {
+		if has, err := hasConfiguration(); err != nil || !has {
+			return err
+		}
+	}
+	config, diags, err := load(v, g.state)
+	if err != nil {
+		return err
+	}
+	g.config, g.warnings = config, nil
+	for _, d := range diags {
+		g.warnings = append(g.warnings, warningLine(d))
+	}
+	return nil
+}
+
+// warningLine is a diagnostic on one line, for the end of a plan.
+func warningLine(d spec.Diagnostic) string {
+	text := d.Summary
+	if d.Detail != "" {
+		text += ": " + d.Detail
+	}
+	if d.Range != nil {
+		text += fmt.Sprintf(" (%s line %d)", d.Range.Filename, d.Range.Start.Line)
+	}
+	return text
+}
+
+func serialOf(st *state.State) uint64 {
+	if st == nil {
+		return 0
+	}
+	return st.Serial
+}

@@ -1,0 +1,263 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/alecthomas/kong"
+)
+
+// groups are the headings of the list of commands, in order.
+var groups = []struct{ key, title string }{
+	{"main", "Main commands"},
+	{"look", "Look at what runs"},
+	{"try", "Try before you apply"},
+	{"manage", "Manage"},
+}
+
+// page is what a command's help says beyond its grammar.
+type page struct {
+	text     string
+	examples []string // a command line, two spaces, what it is for
+}
+
+// pages are by the command's path.
+var pages = map[string]page{
+	"": {examples: []string{
+		"slbctl init && slbctl apply   two servers behind a balancer",
+		"slbctl plan -out=next.plan    what would change; saved, to be applied as it is",
+	}},
+	"init": {
+		text: "Writes a commented configuration into a folder that has none yet.",
+		examples: []string{
+			"slbctl init              the tutorial's two servers, balancer and name",
+			"slbctl -chdir=lab init   into another folder",
+		}},
+	"validate": {
+		text: "Checks every *.slb.hcl and *.slb.json file of the folder. All mistakes are told at once, each with its place and what to write instead. Nothing is started and nothing is written.",
+		examples: []string{
+			"slbctl validate         exit code 1 when there are mistakes",
+			"slbctl validate -json   for editors and CI",
+		}},
+	"plan": {
+		text: "Compares the configuration, the recorded state and what runs, and changes nothing.",
+		examples: []string{
+			"slbctl plan -out=next.plan      save it for `slbctl apply next.plan`",
+			"slbctl plan -detailed-exitcode  0 nothing to do, 1 error, 2 changes",
+			"slbctl plan -destroy            what a destroy would release",
+		}},
+	"apply": {
+		text: "Plans, shows the plan, asks, and carries it out: whole or not at all, without losing a request. Starts the runtime when it does not run. When servers do not get well in time everything is rolled back and the exit code is 3. A saved plan is applied without a question, if everything is as it was when it was made.",
+		examples: []string{
+			"slbctl apply                 ask first",
+			"slbctl apply -auto-approve   do not ask (CI)",
+			"slbctl apply next.plan       what `slbctl plan -out=next.plan` showed",
+		}},
+	"destroy": {
+		text: "Releases everything, or just what is named and what uses its values: a balancer's DNS records go with it, its servers stay. Asks first, and returns when it is drained and gone.",
+		examples: []string{
+			"slbctl destroy                      everything",
+			"slbctl destroy load_balancer.SLB1   the balancer; its instances go on serving",
+		}},
+	"status": {
+		text: "Every balancer, listener and server: health with its cause and since when, weight, share of the traffic, connections, requests and errors; the instances, and the name server.",
+		examples: []string{
+			"slbctl status         one screen",
+			"slbctl status -json   the same, for programs",
+		}},
+	"show": {examples: []string{
+		"slbctl show             every recorded resource",
+		"slbctl show next.plan   a saved plan, as plan showed it",
+	}},
+	"output": {examples: []string{
+		"slbctl output                         all of them",
+		"curl $(slbctl output -raw url)        one, for a shell",
+	}},
+	"sim": {
+		text: "Replays the traffic and the accidents of `simulation` blocks, minutes in moments, on the code that the live balancer decides with, and holds the result to the block's expectations. Exit code 3 when one fails, 4 when there is too little data to say. The same seed gives the same result on any machine.",
+		examples: []string{
+			"slbctl sim                     all simulations",
+			"slbctl sim ecs02-dies -seed=7  one, with other random numbers",
+		}},
+	"fmt": {
+		text: "Rewrites configuration files in the one style that there is. Comments stay.",
+		examples: []string{
+			"slbctl fmt                list and rewrite what differs",
+			"slbctl fmt -check -diff   write nothing, show it, exit code 2 (CI)",
+			"slbctl fmt -              standard input to standard output",
+		}},
+	"state":      {examples: []string{"slbctl state list", "slbctl state show instance.ECS01", "slbctl state pull > backup.json"}},
+	"state list": {examples: []string{"slbctl state list", "slbctl state list load_balancer.SLB1"}},
+	"state show": {examples: []string{"slbctl state show instance.ECS01"}},
+	"state pull": {text: "Prints the recorded state as it is in its file. Without a state: exit code 1.", examples: []string{"slbctl state pull > backup.json"}},
+	"instance":   {examples: []string{"slbctl instance stop instance.ECS02", "slbctl instance start instance.ECS02"}},
+	"instance stop": {
+		text:     "The instance refuses connections from now on, and its balancers find out by their health checks. The next plan shows the difference.",
+		examples: []string{"slbctl instance stop instance.ECS02"},
+	},
+	"instance start": {examples: []string{"slbctl instance start instance.ECS02"}},
+	"runtime":        {examples: []string{"slbctl runtime status", "slbctl runtime stop"}},
+	"runtime start":  {text: "Starts the daemon if it does not run: it brings back what was applied last. apply does this by itself.", examples: []string{"slbctl runtime start"}},
+	"runtime stop":   {text: "Nothing serves any more until the daemon is started. What was applied stays recorded.", examples: []string{"slbctl runtime stop"}},
+	"runtime run":    {text: "Writes its log to standard error. SLBCTL_LOG is its level: debug, info, warn or error.", examples: []string{"slbctl -chdir=/srv/lb runtime run"}},
+	"runtime status": {text: "Exit code 1 when the daemon does not run.", examples: []string{"slbctl runtime status"}},
+	"version":        {examples: []string{"slbctl version -json"}},
+}
+
+// helpWidth keeps help readable on a wide terminal.
+const helpWidth = 80
+
+// writeHelp prints the help of a command, or of all for the root.
+func writeHelp(w io.Writer, node *kong.Node) error {
+	var b strings.Builder
+	path := pathOf(node)
+	p := pages[path]
+	fmt.Fprintf(&b, "Usage: slbctl %s\n\n", usageLine(node, path))
+	b.WriteString(strings.TrimSpace(wrap(node.Help+" "+p.text, helpWidth)) + "\n")
+	writeCommands(&b, node)
+	writeArguments(&b, node)
+	writeFlags(&b, node)
+	if node.Parent == nil {
+		b.WriteString("\n`slbctl COMMAND -help` tells more about a command.\n")
+	}
+	if len(p.examples) > 0 {
+		b.WriteString("\nExamples\n")
+		for _, e := range p.examples {
+			b.WriteString("  " + e + "\n")
+		}
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}
+
+func pathOf(node *kong.Node) string {
+	if node.Parent == nil {
+		return ""
+	}
+	return strings.TrimPrefix(pathOf(node.Parent)+" "+node.Name, " ")
+}
+
+func usageLine(node *kong.Node, path string) string {
+	if path == "" {
+		return "[-chdir=DIR] COMMAND [flags]"
+	}
+	line := path
+	if len(node.Children) > 0 {
+		return line + " COMMAND"
+	}
+	if len(node.Flags) > 0 {
+		line += " [flags]"
+	}
+	for _, a := range node.Positional {
+		name := strings.ToUpper(a.Name)
+		if a.IsSlice() {
+			name += "..."
+		}
+		if !a.Required {
+			name = "[" + name + "]"
+		}
+		line += " " + name
+	}
+	return line
+}
+
+func writeCommands(b *strings.Builder, node *kong.Node) {
+	list := func(title string, belongs func(*kong.Node) bool) {
+		var rows [][2]string
+		for _, c := range node.Children {
+			if !c.Hidden && belongs(c) {
+				rows = append(rows, [2]string{c.Name, c.Help})
+			}
+		}
+		writeRows(b, title, rows)
+	}
+	if node.Parent != nil {
+		list("Commands", func(*kong.Node) bool { return true })
+		return
+	}
+	for _, g := range groups {
+		list(g.title, func(c *kong.Node) bool { return c.Group != nil && c.Group.Key == g.key })
+	}
+}
+
+func writeArguments(b *strings.Builder, node *kong.Node) {
+	var rows [][2]string
+	for _, a := range node.Positional {
+		rows = append(rows, [2]string{strings.ToUpper(a.Name), a.Help})
+	}
+	writeRows(b, "Arguments", rows)
+}
+
+func writeFlags(b *strings.Builder, node *kong.Node) {
+	var rows [][2]string
+	for _, f := range node.Flags {
+		if f.Hidden || f.Name == "help" && node.Parent != nil {
+			continue
+		}
+		rows = append(rows, [2]string{flagUsage(f), f.Help})
+	}
+	writeRows(b, "Flags", rows)
+}
+
+// flagUsage is a flag as it is typed: those that are on say how to put them off.
+func flagUsage(f *kong.Flag) string {
+	name := "-" + f.Name
+	switch {
+	case f.IsBool() && f.Default == "true":
+		return name + "=false"
+	case f.IsBool():
+		return name
+	case f.Enum != "":
+		return name + "=" + strings.ReplaceAll(f.Enum, ",", "|")
+	case f.PlaceHolder != "":
+		return name + "=" + f.PlaceHolder
+	}
+	return name + "=" + strings.ToUpper(f.Name)
+}
+
+// writeRows prints two columns, the second wrapped.
+func writeRows(b *strings.Builder, title string, rows [][2]string) {
+	if len(rows) == 0 {
+		return
+	}
+	b.WriteString("\n" + title + "\n")
+	left := 0
+	for _, r := range rows {
+		left = max(left, len(r[0]))
+	}
+	left = min(left, 22)
+	for _, r := range rows {
+		lines := strings.Split(wrap(r[1], helpWidth-left-4), "\n")
+		if len(r[0]) > left {
+			fmt.Fprintf(b, "  %s\n", r[0])
+			r[0] = ""
+		}
+		for i, line := range lines {
+			if i > 0 {
+				r[0] = ""
+			}
+			fmt.Fprintf(b, "  %-*s  %s\n", left, r[0], line)
+		}
+	}
+}
+
+// wrap breaks text at blanks so that no line is wider, if words allow.
+func wrap(text string, width int) string {
+	var b strings.Builder
+	column := 0
+	for i, word := range strings.Fields(text) {
+		switch {
+		case i == 0:
+		case column+1+len(word) > width:
+			b.WriteByte('\n')
+			column = 0
+		default:
+			b.WriteByte(' ')
+			column++
+		}
+		b.WriteString(word)
+		column += len(word)
+	}
+	return b.String()
+}

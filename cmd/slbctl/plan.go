@@ -1,0 +1,86 @@
+package main
+
+import (
+	"errors"
+
+	"slbctl/planner"
+	"slbctl/planner/state"
+	"slbctl/runtime/durable"
+	"slbctl/spec"
+)
+
+// planCmd shows what an apply would do.
+type planCmd struct {
+	planFlags
+	Out              string `placeholder:"FILE" help:"Save the plan for apply."`
+	DetailedExitcode bool   `help:"Exit with 2 when there are changes."`
+	JSON             bool   `name:"json" help:"Print one JSON document."`
+}
+
+func (c *planCmd) Run(s *session) (err error) {
+	g, err := s.prepare(c.variableFlags, c.LockTimeout, c.Destroy)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, g.unlock()) }()
+	plan, err := g.plan(c.planFlags)
+	if err != nil {
+		return err
+	}
+	if err := s.show(plan, c.JSON); err != nil {
+		return err
+	}
+	if c.Out != "" {
+		if err := g.save(plan, c.Out, c.variableFlags); err != nil {
+			return err
+		}
+		s.note("\nThe plan is in %s. `slbctl apply %s` does exactly this.", c.Out, c.Out)
+	}
+	if c.DetailedExitcode && plan.HasChanges() {
+		return outcome(exitChanges)
+	}
+	return nil
+}
+
+// show renders a plan.
+func (s *session) show(plan *planner.Plan, asJSON bool) error {
+	if asJSON {
+		return plan.WriteJSON(s.stdout)
+	}
+	return plan.WriteText(s.stdout, planner.Style{Color: s.colorOut, Width: s.width})
+}
+
+// plan makes the plan that the flags ask for.
+func (g *ground) plan(f planFlags) (*planner.Plan, error) {
+	in := planner.Input{
+		Config: g.config, State: g.state, Lineage: state.NewLineage(),
+		Observed: g.seen, SkipRefresh: !f.Refresh,
+		Destroy: f.Destroy, Targets: f.Target, Replace: f.Replace,
+		SkipTraffic: !f.Traffic, Warnings: g.warnings,
+	}
+	if g.config != nil && hasSensitive(g.config.Outputs) {
+		var err error
+		if in.Key, err = g.store.Key(); err != nil {
+			return nil, err
+		}
+	}
+	return planner.Make(in)
+}
+
+func hasSensitive(outputs []spec.Output) bool {
+	for _, o := range outputs {
+		if o.Sensitive {
+			return true
+		}
+	}
+	return false
+}
+
+// save writes a plan with the digests of everything that it was made from.
+func (g *ground) save(plan *planner.Plan, path string, v variableFlags) error {
+	now, err := fingerprint(g.state, g.seen, v.VarFile)
+	if err != nil {
+		return err
+	}
+	return plan.Save(durable.OS, path, now)
+}

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"fmt"
+	"slices"
+
+	"slbctl/sim"
+	"slbctl/spec"
+)
+
+// simCmd replays the configuration's simulations.
+type simCmd struct {
+	Names []string `arg:"" optional:"" name:"name" help:"Run only these."`
+	JSON  bool     `name:"json" help:"Print one JSON document."`
+	Seed  *uint64  `placeholder:"N" help:"Draw other random numbers than the configuration's seed does."`
+	variableFlags
+}
+
+func (c *simCmd) Run(s *session) error {
+	st, err := s.recorded()
+	if err != nil {
+		return err
+	}
+	config, diags, err := load(c.variableFlags, st)
+	if err != nil {
+		return err
+	}
+	s.warn(diags)
+	names, err := c.chosen(config)
+	if err != nil {
+		return err
+	}
+	var results []*sim.Result
+	for _, name := range names {
+		if err := s.ctx.Err(); err != nil {
+			return err
+		}
+		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed})
+		if err != nil {
+			return err
+		}
+		results = append(results, r)
+	}
+	if c.JSON {
+		err = sim.WriteJSON(s.stdout, results)
+	} else {
+		err = sim.WriteText(s.stdout, results, s.colorOut)
+	}
+	if err != nil {
+		return err
+	}
+	return verdict(results)
+}
+
+// chosen are the simulations that were named, or all.
+func (c *simCmd) chosen(config *spec.Config) ([]string, error) {
+	var all []string
+	for _, x := range config.Simulations {
+		all = append(all, x.Name)
+	}
+	for _, name := range c.Names {
+		if !slices.Contains(all, name) {
+			return nil, fmt.Errorf("simulation %q is not in the configuration%s", name, didYouMean(name, all))
+		}
+	}
+	switch {
+	case len(c.Names) > 0:
+		return c.Names, nil
+	case len(all) == 0:
+		return nil, fmt.Errorf("the configuration has no simulation block: `slbctl init` in an empty folder writes one to look at")
+	}
+	return all, nil
+}
+
+// verdict is the exit code that all results together deserve.
+func verdict(results []*sim.Result) error {
+	var err error
+	for _, r := range results {
+		switch r.Verdict() {
+		case sim.Fail:
+			return outcome(exitFailed)
+		case sim.Inconclusive:
+			err = outcome(exitInconclusive)
+		}
+	}
+	return err
+}

@@ -1,0 +1,169 @@
+package main
+
+import (
+	"fmt"
+	"io"
+	"net"
+	"strconv"
+	"strings"
+	"time"
+
+	"slbctl/runtime/control"
+)
+
+// statusCmd shows what runs, on one screen.
+type statusCmd struct {
+	JSON bool `name:"json" help:"Print one JSON document."`
+}
+
+func (c *statusCmd) Run(s *session) error {
+	client, err := control.Dial(workingFolder)
+	if err != nil {
+		return err
+	}
+	status, err := client.Status(s.ctx)
+	if err != nil {
+		return err
+	}
+	if c.JSON {
+		return writeJSON(s.stdout, status)
+	}
+	v := view{now: time.Now(), color: s.colorOut}
+	_, err = io.WriteString(s.stdout, v.render(status))
+	return err
+}
+
+// view renders a status document.
+type view struct {
+	now   time.Time
+	color bool
+	strings.Builder
+}
+
+func (v *view) render(s *control.Status) string {
+	for _, lb := range s.LoadBalancers {
+		v.balancer(lb)
+	}
+	v.instances(s.Instances)
+	v.names(s.DNS)
+	v.draining(s.Draining)
+	if v.Len() == 0 {
+		v.WriteString("Nothing runs here: the last apply left no resources.\n\n")
+	}
+	up := time.Duration(s.Runtime.UptimeSeconds * float64(time.Second))
+	fmt.Fprintf(v, "runtime  pid %d, generation %d, %s, up %s\n",
+		s.Runtime.PID, s.Runtime.Generation, count(int64(s.Runtime.Loops), "loop"), age(up))
+	return v.String()
+}
+
+func (v *view) balancer(lb control.LoadBalancer) {
+	fmt.Fprintf(v, "%s  %s  %s\n", lb.Address, lb.IP, v.painted(lb.Status))
+	for _, l := range lb.Listeners {
+		name := strings.TrimPrefix(l.Address, lb.Address+".")
+		fmt.Fprintf(v, "  %s  %s  %s  %s\n  %s, %s, %s\n", name, endpoint(lb.IP, l.Bound), l.Scheduler, v.painted(l.Status),
+			count(l.Connections, "open connection"), count(l.Requests, "request"), count(l.Errors, "error"))
+		v.backends(l.Backends)
+	}
+	v.WriteByte('\n')
+}
+
+func (v *view) backends(backends []control.Backend) {
+	if len(backends) == 0 {
+		return
+	}
+	rows := [][]cell{plain("server", "endpoint", "health", "since", "weight", "share", "open", "requests", "errors", "reason")}
+	for _, b := range backends {
+		row := plain(b.Address, endpoint(b.IP, b.Bound), b.Health, age(v.now.Sub(b.Since)), strconv.Itoa(b.Weight),
+			strconv.FormatFloat(100*b.Share, 'f', 1, 64)+"%", number(b.Connections), number(b.Requests), number(b.Errors), b.Reason)
+		row[2] = v.state(b.Health)
+		rows = append(rows, row)
+	}
+	writeTable(&v.Builder, "    ", rows)
+}
+
+func (v *view) instances(instances []control.Instance) {
+	if len(instances) == 0 {
+		return
+	}
+	rows := [][]cell{plain("instance", "status", "listens on")}
+	for _, i := range instances {
+		endpoints := make([]string, len(i.Bound))
+		for k, p := range i.Bound {
+			endpoints[k] = endpoint(i.IP, p)
+		}
+		rows = append(rows, []cell{{text: i.Address}, v.state(i.Status), {text: strings.Join(endpoints, " ")}})
+	}
+	writeTable(&v.Builder, "", rows)
+	v.WriteByte('\n')
+}
+
+func (v *view) names(d control.DNS) {
+	if d.Address == "" {
+		return
+	}
+	domains := make([]string, len(d.Zones))
+	for i, z := range d.Zones {
+		domains[i] = fmt.Sprintf("%s (%s)", z.Domain, count(int64(z.Records), "record"))
+	}
+	fmt.Fprintf(v, "dns  %s  %s\n\n", d.Address, strings.Join(domains, ", "))
+}
+
+func (v *view) draining(list []control.Draining) {
+	if len(list) == 0 {
+		return
+	}
+	rows := [][]cell{plain("draining", "from", "open", "at most")}
+	for _, d := range list {
+		rows = append(rows, plain(d.Address, d.Listener, number(d.Connections), age(d.Until.Sub(v.now))))
+	}
+	writeTable(&v.Builder, "", rows)
+	v.WriteByte('\n')
+}
+
+// state is a word of status or health, in its colour.
+func (v *view) state(word string) cell {
+	if !v.color {
+		return cell{text: word}
+	}
+	switch word {
+	case "normal", "running", "active":
+		return cell{word, "32"}
+	case "abnormal":
+		return cell{word, "31"}
+	}
+	return cell{word, "33"}
+}
+
+func (v *view) painted(word string) string {
+	c := v.state(word)
+	return paint(c.color, c.text)
+}
+
+func endpoint(ip string, port uint16) string {
+	return net.JoinHostPort(ip, strconv.Itoa(int(port)))
+}
+
+func number(n int64) string { return strconv.FormatInt(n, 10) }
+
+// count writes a number with its noun.
+func count(n int64, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return number(n) + " " + noun
+}
+
+// age is a time span in one unit, as precise as it matters.
+func age(d time.Duration) string {
+	switch {
+	case d < 0:
+		return "0s"
+	case d < time.Minute:
+		return number(int64(d/time.Second)) + "s"
+	case d < time.Hour:
+		return number(int64(d/time.Minute)) + "m"
+	case d < 48*time.Hour:
+		return number(int64(d/time.Hour)) + "h"
+	}
+	return number(int64(d/(24*time.Hour))) + "d"
+}

@@ -1,0 +1,3 @@
+instance "a" {
+  address = "10.0.0.1"
+}

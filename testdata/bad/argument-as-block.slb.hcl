@@ -1,0 +1,5 @@
+instance "a" {
+  tags {
+    a = "b"
+  }
+}

@@ -1,0 +1,5 @@
+server_group "g" {
+  backend {
+    port = 80
+  }
+}

@@ -1,0 +1,5 @@
+server_group "g" {
+  backend {
+    address = "127.0.0.1"
+  }
+}

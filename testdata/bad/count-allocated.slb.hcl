@@ -1,0 +1,4 @@
+instance "a" {}
+instance "b" {
+  count = length(instance.a.address)
+}

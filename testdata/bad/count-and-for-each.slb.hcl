@@ -1,0 +1,4 @@
+instance "a" {
+  count    = 1
+  for_each = {}
+}

@@ -1,0 +1,3 @@
+instance "a" {
+  count = 100001
+}

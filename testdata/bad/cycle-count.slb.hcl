@@ -1,0 +1,6 @@
+instance "a" {
+  count = length(instance.b)
+}
+instance "b" {
+  count = length(instance.a)
+}

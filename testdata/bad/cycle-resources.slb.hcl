@@ -1,0 +1,6 @@
+instance "a" {
+  zone = instance.b.zone
+}
+instance "b" {
+  zone = instance.a.zone
+}

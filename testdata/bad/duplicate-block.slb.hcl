@@ -1,0 +1,9 @@
+instance "a" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {
+    health_check {}
+    health_check {}
+  }
+}

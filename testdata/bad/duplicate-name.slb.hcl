@@ -1,0 +1,2 @@
+instance "a" {}
+instance "a" {}

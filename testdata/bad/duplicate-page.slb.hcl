@@ -1,0 +1,4 @@
+instance "a" {
+  page "/" { content = "1" }
+  page "/" { content = "2" }
+}

@@ -1,0 +1,3 @@
+instance "a" {
+  ports = [80, 80]
+}

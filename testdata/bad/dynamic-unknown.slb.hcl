@@ -1,0 +1,7 @@
+instance "a" {
+  dynamic "pages" {
+    for_each = ["/"]
+    labels   = [pages.value]
+    content {}
+  }
+}

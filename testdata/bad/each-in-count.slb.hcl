@@ -1,0 +1,4 @@
+instance "a" {
+  count = 1
+  zone  = each.key
+}

@@ -1,0 +1,2 @@
+variable "n" { default = "x" }
+output "x" { value = var.n + 1 }

@@ -1,0 +1,4 @@
+instance "a" {}
+instance "b" {
+  for_each = toset([instance.a.address])
+}

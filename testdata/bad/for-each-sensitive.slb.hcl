@@ -1,0 +1,3 @@
+instance "a" {
+  for_each = sensitive({ a = 1 })
+}

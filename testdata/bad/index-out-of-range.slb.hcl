@@ -1,0 +1,4 @@
+instance "a" {
+  count = 2
+}
+output "x" { value = instance.a[2].address }

@@ -1,0 +1,1 @@
+listener "tcp" "80" {}

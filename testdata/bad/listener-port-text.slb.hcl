@@ -1,0 +1,3 @@
+load_balancer "lb" {
+  listener "tcp" "http" {}
+}

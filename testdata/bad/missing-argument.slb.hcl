@@ -1,0 +1,3 @@
+simulation "s" {
+  traffic "t" { rate = 1 }
+}

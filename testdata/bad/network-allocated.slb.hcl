@@ -1,0 +1,4 @@
+instance "a" {}
+runtime {
+  network = "${instance.a.address}/16"
+}

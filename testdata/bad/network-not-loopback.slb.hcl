@@ -1,0 +1,3 @@
+runtime {
+  network = "10.0.0.0/16"
+}

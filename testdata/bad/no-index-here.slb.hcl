@@ -1,0 +1,2 @@
+instance "a" {}
+output "x" { value = instance.a[0].address }

@@ -1,0 +1,2 @@
+instance "a" {}
+output "x" { value = instance.a.adress }

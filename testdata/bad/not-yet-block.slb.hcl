@@ -1,0 +1,10 @@
+instance "a" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {
+    sticky_session {
+      type = "insert"
+    }
+  }
+}

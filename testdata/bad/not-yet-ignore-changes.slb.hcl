@@ -1,0 +1,5 @@
+instance "a" {
+  lifecycle {
+    ignore_changes = ["zone"]
+  }
+}

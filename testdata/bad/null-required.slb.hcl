@@ -1,0 +1,5 @@
+simulation "s" {
+  target   = null
+  duration = null
+  traffic "t" { rate = 1 }
+}

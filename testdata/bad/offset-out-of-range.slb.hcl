@@ -1,0 +1,3 @@
+runtime {
+  port_offset = 64512
+}

@@ -1,0 +1,6 @@
+instance "a" {
+  page "/" {
+    content      = "x"
+    content_type = "a\nb"
+  }
+}

@@ -1,0 +1,3 @@
+instance "a" {
+  page "/" { content = file("../../etc/passwd") }
+}

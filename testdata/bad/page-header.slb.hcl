@@ -1,0 +1,6 @@
+instance "a" {
+  page "/" {
+    content = "x"
+    headers = { "X Y" = "z" }
+  }
+}

@@ -1,0 +1,3 @@
+instance "a" {
+  page "/" { file = "missing.html" }
+}

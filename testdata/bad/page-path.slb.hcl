@@ -1,0 +1,3 @@
+instance "a" {
+  page "index.html" { content = "x" }
+}

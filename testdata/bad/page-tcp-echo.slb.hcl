@@ -1,0 +1,4 @@
+instance "a" {
+  protocol = "tcp_echo"
+  page "/" { content = "x" }
+}

@@ -1,0 +1,6 @@
+instance "a" {
+  page "/" {
+    content = "x"
+    file    = "y"
+  }
+}

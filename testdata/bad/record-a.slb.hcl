@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "www" "A" { value = "::1" }
+}

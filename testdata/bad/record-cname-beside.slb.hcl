@@ -1,0 +1,4 @@
+dns_zone "a.test" {
+  record "www" "A" { value = "127.0.0.1" }
+  record "www" "CNAME" { value = "b.test" }
+}

@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "a.*" "A" { value = "127.0.0.1" }
+}

@@ -1,0 +1,6 @@
+instance "a" {
+  count = 0
+}
+server_group "g" {
+  backend { instance = instance.a }
+}

@@ -1,0 +1,4 @@
+instance "blue" {}
+server_group "g" {
+  backend { instance = instance.something }
+}

@@ -1,0 +1,4 @@
+instance "ECS01" {}
+server_group "g" {
+  backend { instance = ECS01 }
+}

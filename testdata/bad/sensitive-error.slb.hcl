@@ -1,0 +1,5 @@
+variable "n" {
+  type      = number
+  default   = "hunter2"
+  sensitive = true
+}

@@ -1,0 +1,5 @@
+instance "a" {
+  zone = <<A
+xy
+A
+}

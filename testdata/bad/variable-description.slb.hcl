@@ -1,0 +1,4 @@
+variable "n" {
+  default     = 1
+  description = ["x"]
+}

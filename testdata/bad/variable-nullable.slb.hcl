@@ -1,0 +1,4 @@
+variable "n" {
+  nullable = false
+  default  = null
+}

@@ -1,0 +1,4 @@
+variable "zone" { default = "z" }
+instance "a" {
+  zone = var.zones
+}

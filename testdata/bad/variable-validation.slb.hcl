@@ -1,0 +1,7 @@
+variable "n" {
+  default = 3
+  validation {
+    condition     = var.n < 3
+    error_message = "At most two."
+  }
+}

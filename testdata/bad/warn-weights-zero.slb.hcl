@@ -1,0 +1,7 @@
+instance "a" {}
+server_group "g" {
+  backend {
+    instance = instance.a
+    weight   = 0
+  }
+}

@@ -1,0 +1,4 @@
+load_balancer "lb" {
+  primary_zone = "z"
+  backup_zone  = "z"
+}
