@@ -72,6 +72,7 @@ func TestBad(t *testing.T) {
 var elsewhere = []string{
 	"Internal error", "Unreadable folder", "No configuration", "Unreadable file", "File too large",
 	"Invalid -var", "Value too long", "Unreadable variable file", "Invalid port offset", "Reference chain too long",
+	"No such variable",
 }
 
 // TestEveryDiagnosticHasABadFile reads this package's source for the summaries

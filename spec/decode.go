@@ -3,6 +3,7 @@ package spec
 import (
 	"errors"
 	"fmt"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/dynblock"
@@ -20,6 +21,7 @@ type decoder struct {
 	owner, parent string
 	ok            bool
 	spread        []string // further instances that the backend under way stands for
+	nobody        bool     // it stands for none: their count is 0
 	identified    string   // address of the inner resource under way
 }
 
@@ -87,19 +89,21 @@ func (d *decoder) block(b *block, body hcl.Body, target any, rng hcl.Range, labe
 		if attr := s.attribute(a.name); attr != nil {
 			d.attribute(b, a, attr, target, s)
 		} else if a.required {
-			d.errorf(rng, "Missing argument", fmt.Sprintf("Write %s = ...", a.name), "A %s needs the argument %s.", b.name, a.name)
+			d.errorf(rng, "Missing argument", fmt.Sprintf("Write %s = ...", a.name), "%s needs the argument %s.", capital(article(b.name)), a.name)
 		}
 	}
 	counts := map[string]int{}
 	for _, inner := range blocks {
 		if c := b.child(inner.Type); c != nil {
 			counts[c.name]++
-			d.inner(b, c, inner, target, s, counts[c.name])
+			if !d.inner(b, c, inner, target, s, counts[c.name]) {
+				counts[c.name]--
+			}
 		}
 	}
 	for _, c := range b.blocks {
 		if counts[c.name] < c.least {
-			d.errorf(rng, "Missing block", fmt.Sprintf("Write %s { ... }.", c.name), "A %s needs at least one %s block.", b.name, c.name)
+			d.errorf(rng, "Missing block", fmt.Sprintf("Write %s { ... }.", c.name), "%s needs at least one %s.", capital(article(b.name)), c.name)
 		}
 	}
 	if b.finish != nil {
@@ -156,15 +160,16 @@ func dynamicVariables(b *block, node dynblock.WalkVariablesNode) []hcl.Traversal
 	return variables
 }
 
-// inner decodes one block inside another.
-func (d *decoder) inner(parent *block, c *child, inner *hcl.Block, target any, s *site, nth int) {
+// inner decodes one block inside another. It returns false when the block stands
+// for nothing: a backend of instances whose count is 0.
+func (d *decoder) inner(parent *block, c *child, inner *hcl.Block, target any, s *site, nth int) bool {
 	if c.single && nth > 1 {
-		d.errorf(inner.DefRange, "Duplicate block", "", "A %s has at most one %s block.", parent.name, c.name)
-		return
+		d.errorf(inner.DefRange, "Duplicate block", "", "%s has at most one %s block.", capital(article(parent.name)), c.name)
+		return true
 	}
 	if len(inner.Labels) != len(c.labels) {
-		d.errorf(inner.DefRange, "Wrong number of labels", "", "A %s block has %d labels, not %d.", c.name, len(c.labels), len(inner.Labels))
-		return
+		d.errorf(inner.DefRange, "Wrong number of labels", "", "%s block has %s, not %d.", capital(article(c.name)), labelCount(len(c.labels)), len(inner.Labels))
+		return true
 	}
 	grown := c.grow(target)
 	outer := d.scope
@@ -173,7 +178,7 @@ func (d *decoder) inner(parent *block, c *child, inner *hcl.Block, target any, s
 		own.refs = map[string]bool{}
 		d.scope = &own
 	}
-	d.spread = nil
+	d.spread, d.nobody = nil, false
 	for i := range c.labels {
 		value := cty.StringVal(inner.Labels[i])
 		d.value(c.block, &c.labels[i], value, inner.LabelRanges[i], grown)
@@ -184,6 +189,11 @@ func (d *decoder) inner(parent *block, c *child, inner *hcl.Block, target any, s
 		d.l.inner[d.identified] = place
 		d.scope = outer
 	}
+	if d.nobody {
+		d.nobody = false
+		c.drop(target)
+		return false
+	}
 	times := 1
 	for _, instance := range d.spread {
 		copied := c.repeat(target)
@@ -191,21 +201,19 @@ func (d *decoder) inner(parent *block, c *child, inner *hcl.Block, target any, s
 		times++
 	}
 	d.spread = nil
-	if c.single || c.name == "page" {
-		return // nobody asks for these
-	}
 	if s.children == nil {
 		s.children = map[string][]*site{}
 	}
 	for range times {
 		s.children[c.name] = append(s.children[c.name], place)
 	}
+	return true
 }
 
 // attribute evaluates one argument into its field. Null counts as left out.
 func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target any, s *site) {
 	if a.kind != "" {
-		d.reference(a, attr, target)
+		d.reference(b, a, attr, target)
 		return
 	}
 	v, ok := d.l.eval(attr.Expr, d.scope)
@@ -214,9 +222,7 @@ func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target 
 		return
 	}
 	if v.IsNull() {
-		if a.required {
-			d.errorf(attr.Expr.Range(), "Missing argument", "", "%s is null, but a %s needs it.", a.name, b.name)
-		}
+		d.null(b, a, attr)
 		return
 	}
 	if v.ContainsMarked() {
@@ -227,6 +233,13 @@ func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target 
 	d.value(b, a, v, attr.Expr.Range(), target)
 }
 
+// null counts as left out.
+func (d *decoder) null(b *block, a *attribute, attr *hcl.Attribute) {
+	if a.required {
+		d.errorf(attr.Expr.Range(), "Missing argument", "", "%s is null, but %s needs it.", a.name, article(b.name))
+	}
+}
+
 // value converts and checks a value and puts it into the field.
 func (d *decoder) value(b *block, a *attribute, v cty.Value, rng hcl.Range, target any) {
 	if !v.IsWhollyKnown() {
@@ -235,7 +248,7 @@ func (d *decoder) value(b *block, a *attribute, v cty.Value, rng hcl.Range, targ
 	}
 	converted, err := convert.Convert(v, a.typ)
 	if err != nil {
-		d.errorf(rng, "Wrong type", "", "%s must be %s, not %s.", a.name, article(a.typ.FriendlyName()), v.Type().FriendlyName())
+		d.errorf(rng, "Wrong type", "", "%s must be %s, not %s.", a.name, article(a.typ.FriendlyName()), article(v.Type().FriendlyName()))
 		return
 	}
 	err = a.parse(target, converted)
@@ -264,13 +277,14 @@ func (d *decoder) unknown(rng hcl.Range, name string) {
 }
 
 // reference evaluates an argument that names whole resources.
-func (d *decoder) reference(a *attribute, attr *hcl.Attribute, target any) {
+func (d *decoder) reference(b *block, a *attribute, attr *hcl.Attribute, target any) {
 	v, ok := d.l.evalIdentity(attr.Expr, d.scope)
 	if !ok {
 		d.ok = false
 		return
 	}
 	if v.IsNull() {
+		d.null(b, a, attr)
 		return
 	}
 	addresses, ok := d.addresses(a, attr.Expr, v, nil)
@@ -286,6 +300,8 @@ func (d *decoder) reference(a *attribute, attr *hcl.Attribute, target any) {
 			list[i] = address
 		}
 		d.put(a, target, list)
+	case len(addresses) == 0 && a.spreads:
+		d.nobody = true
 	case len(addresses) == 0:
 		d.errorf(attr.Expr.Range(), "Nothing there", "", "%s refers to no %s: its count is 0.", a.name, a.kind)
 	case len(addresses) > 1 && !a.spreads:
@@ -337,13 +353,18 @@ func (d *decoder) addresses(a *attribute, expr hcl.Expression, v cty.Value, foun
 }
 
 func (d *decoder) wrongReference(a *attribute, expr hcl.Expression, v cty.Value) {
+	if v.Type() == cty.String && !v.IsNull() && strings.Contains(v.AsString(), "://") {
+		d.ok = false
+		d.l.notYet(expr.Range(), "A URL as "+a.name)
+		return
+	}
 	hint := fmt.Sprintf("Write %s = %s.NAME.", a.name, a.kind)
 	if vars := expr.Variables(); len(vars) == 1 && len(vars[0]) > 2 && vars[0].RootName() == a.kind {
 		hint = fmt.Sprintf("Write %s = %s.", a.name, traversalText(vars[0][:2]))
 	} else if v.Type() == cty.String && !v.IsNull() && d.l.definitions[a.kind][v.AsString()] != nil {
 		hint = fmt.Sprintf("Write %s = %s.", a.name, formatAddress(a.kind, v.AsString()))
 	}
-	d.errorf(expr.Range(), "Wrong type", hint, "%s must be a whole %s, not %s.", a.name, a.kind, v.Type().FriendlyName())
+	d.errorf(expr.Range(), "Wrong type", hint, "%s must be a whole %s, not %s.", a.name, a.kind, article(v.Type().FriendlyName()))
 }
 
 // identify gives an inner resource its name, address and id.

@@ -53,6 +53,7 @@ func (l *loader) context(variables []hcl.Traversal, expr hcl.Expression, s *scop
 	}
 	ok := true
 	needs := map[*definition]need{}
+	var inner []lookup // references to listeners and records
 	for _, t := range variables {
 		ref, found := l.resolve(t)
 		if found && ref.def == nil {
@@ -69,6 +70,9 @@ func (l *loader) context(variables []hcl.Traversal, expr hcl.Expression, s *scop
 				all := ref.attr == "" && whole || ref.attr != "" && !ref.def.kind.isEarly(ref.attr)
 				needs[ref.def] = need{ref.rng, needs[ref.def].all || all, needs[ref.def].traced || ref.computed}
 				l.use(s, &ref)
+				if ref.innerName() != "" {
+					inner = append(inner, ref)
+				}
 			}
 		}
 		ok = ok && found
@@ -80,6 +84,9 @@ func (l *loader) context(variables []hcl.Traversal, expr hcl.Expression, s *scop
 			v = def.tracedValue(v, need.all)
 		}
 		add(def.kind.name, def.name, v)
+	}
+	for i := range inner {
+		ok = ok && l.checkInner(&inner[i], groups)
 	}
 	ctx := l.base.NewChild()
 	ctx.Variables = make(map[string]cty.Value, len(groups))
@@ -130,7 +137,7 @@ func (l *loader) traced(v cty.Value, s *scope) cty.Value {
 	}
 	v, paths := v.UnmarkDeepWithPaths()
 	for i, p := range paths {
-		kept := cty.NewValueMarks()
+		kept := cty.ValueMarks{}
 		for m := range p.Marks {
 			if address, ok := m.(origin); !ok {
 				kept[m] = struct{}{}

@@ -314,5 +314,6 @@ func (l *loader) decodeObject(o *object) bool {
 			c.meta(t).Refs = o.site.child(c.name, i).refs
 		}
 	}
+	o.site.children = nil // only the checks of the block itself ask for them
 	return d.ok
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"path/filepath"
+	"strings"
 	"unicode/utf8"
 
 	"github.com/hashicorp/hcl/v2"
@@ -47,6 +48,9 @@ func (f *folder) read(path string) (string, error) {
 		var wrapped *os.PathError
 		if errors.As(err, &wrapped) {
 			err = wrapped.Err
+		}
+		if strings.Contains(err.Error(), "escapes") { // os.Root has no exported error for it
+			err = errors.New("it lies outside of the configuration's folder")
 		}
 		return "", fmt.Errorf("file %q: %w", path, err)
 	case !utf8.Valid(content):

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"strings"
@@ -36,16 +37,21 @@ func nearest(name string, names []string, n int) []string {
 		}
 	}
 	slices.SortFunc(near, func(a, b candidate) int {
-		if a.distance != b.distance {
-			return a.distance - b.distance
-		}
-		return strings.Compare(a.name, b.name)
+		return cmp.Or(a.distance-b.distance, commonPrefix(b.name, name)-commonPrefix(a.name, name), strings.Compare(a.name, b.name))
 	})
 	var out []string
 	for _, c := range near[:min(n, len(near))] {
 		out = append(out, c.name)
 	}
 	return out
+}
+
+func commonPrefix(a, b string) int {
+	n := 0
+	for n < len(a) && n < len(b) && a[n] == b[n] {
+		n++
+	}
+	return n
 }
 
 // checkNames reports every argument and block that the table does not have, in
@@ -61,12 +67,12 @@ func (l *loader) checkNames(b *block, body hcl.Body) bool {
 	}
 	sound := true
 	for _, inner := range native.Blocks {
-		sound = l.checkInner(b, inner) && sound
+		sound = l.checkInnerBlock(b, inner) && sound
 	}
 	return sound
 }
 
-func (l *loader) checkInner(b *block, inner *hclsyntax.Block) bool {
+func (l *loader) checkInnerBlock(b *block, inner *hclsyntax.Block) bool {
 	name, rng, body := inner.Type, inner.TypeRange, inner.Body
 	dynamic := name == "dynamic" && len(inner.Labels) == 1
 	if dynamic {
@@ -88,7 +94,7 @@ func (l *loader) checkInner(b *block, inner *hclsyntax.Block) bool {
 			fmt.Sprintf("Write %s = ...", name))
 		return true
 	case c == nil:
-		l.reports.error(rng, "Unsupported block", fmt.Sprintf("A %s has no block %q.", b.name, name), b.advice(name))
+		l.reports.error(rng, "Unsupported block", fmt.Sprintf("%s has no block %q.", capital(article(b.name)), name), b.advice(name))
 		return true
 	}
 	if !dynamic && !l.checkLabels(c.name, c.labelNames(), inner) {
@@ -111,8 +117,15 @@ func (l *loader) checkLabels(name string, want []string, inner *hclsyntax.Block)
 		rng = inner.LabelRanges[len(want)]
 	}
 	l.reports.error(rng, "Wrong number of labels",
-		fmt.Sprintf("A %s block has %d labels, not %d.", name, len(want), len(inner.Labels)), "Write "+example+" { ... }.")
+		fmt.Sprintf("%s block has %s, not %d.", capital(article(name)), labelCount(len(want)), len(inner.Labels)), "Write "+example+" { ... }.")
 	return false
+}
+
+func labelCount(n int) string {
+	if n == 1 {
+		return "1 label"
+	}
+	return fmt.Sprintf("%d labels", n)
 }
 
 func (l *loader) checkArgument(b *block, name string, rng hcl.Range) {
@@ -124,7 +137,7 @@ func (l *loader) checkArgument(b *block, name string, rng hcl.Range) {
 		l.reports.error(rng, "Unsupported argument", fmt.Sprintf("%s is a block of %s, not an argument.", name, b.name),
 			fmt.Sprintf("Write %s { ... } without the equals sign.", name))
 	default:
-		l.reports.error(rng, "Unsupported argument", fmt.Sprintf("A %s has no argument %q.", b.name, name), b.advice(name))
+		l.reports.error(rng, "Unsupported argument", fmt.Sprintf("%s has no argument %q.", capital(article(b.name)), name), b.advice(name))
 	}
 }
 

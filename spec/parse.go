@@ -256,7 +256,7 @@ func (l *loader) declareResource(k *kind, block *hcl.Block) {
 			l.reports.error(block.LabelRanges[0], "Invalid name", capital(err.Error())+".", "")
 		}
 	case !validIdentifier(name) || len(name) > 80:
-		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q is no name for a %s.", name, k.name), nameHint)
+		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q is no name for %s.", name, article(k.name)), nameHint)
 	}
 	def.broken = !l.checkNames(k.block, block.Body)
 	if a := argument(block.Body, "count"); a != nil {

@@ -146,10 +146,50 @@ func (l *loader) checkReference(ref *lookup) bool {
 		if hint == "" {
 			hint = "It has " + strings.Join(names, ", ") + "."
 		}
-		l.reports.error(ref.rng, "No such attribute", fmt.Sprintf("A %s has no attribute %q.", ref.def.kind.name, ref.attr), hint)
+		l.reports.error(ref.rng, "No such attribute", fmt.Sprintf("%s has no attribute %q.", capital(article(ref.def.kind.name)), ref.attr), hint)
 		return false
 	}
 	return true
+}
+
+// innerName is the name of the listener or record that a reference goes on to.
+func (ref *lookup) innerName() string {
+	if ref.computed || len(ref.rest) < 2 || kindNamed(ref.attr) == nil {
+		return ""
+	}
+	return stepName(ref.rest[1])
+}
+
+// checkInner checks that the listener or record is there. By then the block has
+// its value.
+func (l *loader) checkInner(ref *lookup, values map[string]map[string]cty.Value) bool {
+	v := values[ref.root][ref.name]
+	if v.IsKnown() && ref.key != cty.NilVal {
+		if ref.def.forEach != nil {
+			v = v.GetAttr(ref.key.AsString())
+		} else {
+			v = v.Index(ref.key)
+		}
+	}
+	v, _ = v.Unmark()
+	if !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(ref.attr) {
+		return true // an error was reported already
+	}
+	v = v.GetAttr(ref.attr)
+	if !v.IsKnown() || !v.Type().IsObjectType() || v.Type().HasAttribute(ref.innerName()) {
+		return true
+	}
+	owner := ref.def.address
+	if ref.key != cty.NilVal {
+		owner += formatKey(ref.key)
+	}
+	names := sortedKeys(v.Type().AttributeTypes())
+	hint := didYouMean(ref.innerName(), names)
+	if hint == "" && len(names) > 0 {
+		hint = "There is " + strings.Join(names, ", ") + "."
+	}
+	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s.%s[%q].", owner, ref.attr, ref.innerName()), hint)
+	return false
 }
 
 func (l *loader) unknownKey(ref *lookup, address string) {

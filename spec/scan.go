@@ -127,7 +127,7 @@ func (s *scanner) at(offset int) byte {
 }
 
 func (s *scanner) position() hcl.Pos {
-	return hcl.Pos{Line: s.line, Column: s.pos - s.lineStart + 1, Byte: s.pos}
+	return hcl.Pos{Line: s.line, Column: utf8.RuneCount(s.src[s.lineStart:s.pos]) + 1, Byte: s.pos}
 }
 
 func (s *scanner) newline() {

@@ -92,6 +92,7 @@ type child struct {
 
 	grow   func(parent any) any // makes room for one more and returns it
 	repeat func(parent any) any // makes one more like the last and returns it
+	drop   func(parent any)     // takes the last one away
 	all    func(parent any) []any
 }
 
@@ -117,6 +118,10 @@ func many[T, C any](b *block, field func(*T) *[]C) child {
 			list := field(parent.(*T))
 			*list = append(*list, (*list)[len(*list)-1])
 			return &(*list)[len(*list)-1]
+		},
+		drop: func(parent any) {
+			list := field(parent.(*T))
+			*list = (*list)[:len(*list)-1]
 		},
 		all: func(parent any) []any {
 			list := *field(parent.(*T))

@@ -125,10 +125,8 @@ func (s *session) carryOut(g *ground, plan *planner.Plan, do execution) error {
 	if err != nil {
 		return s.failed(g, plan, err)
 	}
-	if len(plan.Next.Resources) == 0 {
-		if err := runtime.Stop(context.WithoutCancel(s.ctx), workingFolder); err != nil {
-			return err
-		}
+	if err := s.stopIdle(plan.Next); err != nil {
+		return err
 	}
 	return do.report.done(plan, do.destroys)
 }
@@ -136,17 +134,16 @@ func (s *session) carryOut(g *ground, plan *planner.Plan, do execution) error {
 // failed settles what an apply that did not succeed has left, so that the user
 // learns at once which of the two states holds.
 func (s *session) failed(g *ground, plan *planner.Plan, err error) error {
-	ctx := context.WithoutCancel(s.ctx)
 	interrupted := s.ctx.Err() != nil
 	if interrupted {
 		s.note("\nInterrupted: waiting until the runtime can be left. Once more ends slbctl at once.")
 	}
-	_, outcome, recoverErr := g.store.Recover(live)
+	st, outcome, recoverErr := g.store.Recover(live)
 	if recoverErr != nil {
 		return errors.Join(err, recoverErr)
 	}
-	if stopErr := g.runtime.stopIdle(ctx); stopErr != nil {
-		err = errors.Join(err, stopErr)
+	if g.runtime.started {
+		err = errors.Join(err, s.stopIdle(st))
 	}
 	if !interrupted {
 		return err
@@ -155,4 +152,12 @@ func (s *session) failed(g *ground, plan *planner.Plan, err error) error {
 		return fmt.Errorf("the change was complete by then, and is recorded as serial %d: %w", plan.Next.Serial, errInterrupted)
 	}
 	return fmt.Errorf("nothing was changed: %w", errInterrupted)
+}
+
+// stopIdle ends a runtime that has nothing to run any more, or not yet.
+func (s *session) stopIdle(st *state.State) error {
+	if st != nil && len(st.Resources) > 0 {
+		return nil
+	}
+	return runtime.Stop(context.WithoutCancel(s.ctx), workingFolder)
 }

@@ -70,17 +70,6 @@ func (d *daemon) start(ctx context.Context) (*control.Client, error) {
 	return runtime.Start(ctx, workingFolder, exe)
 }
 
-// stopIdle ends a daemon that this process has started and that has nothing to run.
-func (d *daemon) stopIdle(ctx context.Context) error {
-	if !d.started {
-		return nil
-	}
-	if generation, _, err := live(); err != nil || generation > 0 {
-		return err
-	}
-	return runtime.Stop(ctx, workingFolder)
-}
-
 // asPlanned turns the daemon's refusal into what the planner tells apart.
 func asPlanned(err error) error {
 	var refusal *control.Error

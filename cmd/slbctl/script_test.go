@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"flag"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -31,14 +32,23 @@ func TestScript(t *testing.T) {
 		RequireExplicitExec: true,
 		RequireUniqueNames:  true,
 		Cmds:                verbs,
+		Condition: func(name string) (bool, error) {
+			if name != "root" {
+				return false, fmt.Errorf("unknown condition %q", name)
+			}
+			return os.Geteuid() == 0, nil
+		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SLBCTL_PORT_OFFSET", "20000")
 			e.Setenv("NO_COLOR", "1")
 			e.Values[environKey{}] = e
 			e.Defer(func() {
-				for _, pid := range leftovers(t, e.WorkDir) {
-					t.Logf("%s left process %d behind", filepath.Base(e.WorkDir), pid)
-					_ = unix.Kill(pid, unix.SIGKILL)
+				// The daemon goes first: it would start its child again.
+				for _, name := range []string{"runtime.pid", "instances.pid"} {
+					for _, pid := range leftovers(t, e.WorkDir, name) {
+						t.Errorf("%s left process %d behind", filepath.Base(e.WorkDir), pid)
+						_ = unix.Kill(pid, unix.SIGKILL)
+					}
 				}
 			})
 			return nil
@@ -64,10 +74,11 @@ func alone(t *testing.T) {
 	}
 }
 
-// leftovers finds the daemons and their children that a session did not stop.
-func leftovers(t *testing.T, dir string) (pids []int) {
+// leftovers finds the processes that a session did not stop, by the name of the
+// file that holds their pid.
+func leftovers(t *testing.T, dir, name string) (pids []int) {
 	err := filepath.WalkDir(dir, func(path string, d os.DirEntry, err error) error {
-		if err != nil || d.IsDir() || filepath.Ext(path) != ".pid" {
+		if err != nil || d.IsDir() || d.Name() != name {
 			return nil // a folder that goes away while it is walked is no concern here
 		}
 		text, err := os.ReadFile(path)
