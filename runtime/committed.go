@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
-	"slices"
 
 	"slbctl/runtime/control"
 	"slbctl/runtime/durable"
@@ -49,15 +48,6 @@ func (c committed) withStopped(address string, stopped bool) committed {
 // running says whether an instance is meant to run and was not stopped by hand.
 func (c committed) running(i *spec.Instance) bool {
 	return i.Status != spec.StatusStopped && !c.Stopped[i.Address]
-}
-
-// empty says whether there is nothing to run.
-func (c committed) empty() bool {
-	return len(c.Config.Instances)+len(c.Config.LoadBalancers)+len(c.Config.DNSZones) == 0
-}
-
-func (c committed) stoppedByHand() []string {
-	return slices.Sorted(maps.Keys(c.Stopped))
 }
 
 func writeCommitted(fsys durable.FS, dir string, c committed) error {

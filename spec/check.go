@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"net/netip"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -73,8 +74,13 @@ func (l *loader) checkListener(c *Config, lb *LoadBalancer, listener *Listener) 
 	for _, b := range backends {
 		endpoint := netip.AddrPortFrom(b.Address, b.Port)
 		if i := c.Instance(b.Instance); i != nil {
-			endpoint = netip.AddrPortFrom(i.IP, i.portBehind(b, listener))
+			port := i.portBehind(b, listener)
+			endpoint = netip.AddrPortFrom(i.IP, port)
 			zones[i.Zone] = true
+			if !slices.Contains(i.Ports, port) {
+				l.reports.warn(rng, "Nobody listens there", fmt.Sprintf("%s sends to port %d of %s, which has other ports.",
+					listener.Address, port, i.Address), fmt.Sprintf("Write ports = [%d] there, or another backend_port here.", port))
+			}
 		} else {
 			zones[""] = true // nobody knows
 		}

@@ -31,8 +31,9 @@ type site struct {
 	labels   []hcl.Range
 	native   *hclsyntax.Body
 	attrs    hcl.Attributes // when the body is not native
-	children map[string][]*site
-	refs     []string // of an inner resource
+	table    *block
+	children [][]*site // by place of the inner block in the table
+	refs     []string  // of an inner resource
 }
 
 // at is the place of an argument's value, or of the block where it is missing.
@@ -64,8 +65,10 @@ func (s *site) label(i int) hcl.Range {
 
 // child is the place of the n-th inner block of a type.
 func (s *site) child(name string, n int) *site {
-	if n < len(s.children[name]) {
-		return s.children[name][n]
+	for i := range s.children {
+		if s.table.blocks[i].name == name && n < len(s.children[i]) {
+			return s.children[i][n]
+		}
 	}
 	return &site{rng: s.rng}
 }
@@ -78,7 +81,7 @@ func (d *decoder) errorf(rng hcl.Range, summary, hint, format string, args ...an
 // block decodes a body. Everything wrong in it is reported; d.ok tells whether
 // anything was.
 func (d *decoder) block(b *block, body hcl.Body, target any, rng hcl.Range, labels []hcl.Range) *site {
-	s := &site{rng: rng, labels: labels}
+	s := &site{rng: rng, labels: labels, table: b}
 	blocks := d.contents(b, body, s)
 	b.reset(target)
 	for i := range b.attributes {
@@ -92,17 +95,14 @@ func (d *decoder) block(b *block, body hcl.Body, target any, rng hcl.Range, labe
 			d.errorf(rng, "Missing argument", fmt.Sprintf("Write %s = ...", a.name), "%s needs the argument %s.", capital(article(b.name)), a.name)
 		}
 	}
-	counts := map[string]int{}
+	s.children = make([][]*site, len(b.blocks))
 	for _, inner := range blocks {
-		if c := b.child(inner.Type); c != nil {
-			counts[c.name]++
-			if !d.inner(b, c, inner, target, s, counts[c.name]) {
-				counts[c.name]--
-			}
+		if i := b.childIndex(inner.Type); i >= 0 {
+			d.inner(b, i, inner, target, s)
 		}
 	}
-	for _, c := range b.blocks {
-		if counts[c.name] < c.least {
+	for i := range b.blocks {
+		if c := &b.blocks[i]; len(s.children[i]) < c.least {
 			d.errorf(rng, "Missing block", fmt.Sprintf("Write %s { ... }.", c.name), "%s needs at least one %s.", capital(article(b.name)), c.name)
 		}
 	}
@@ -160,22 +160,22 @@ func dynamicVariables(b *block, node dynblock.WalkVariablesNode) []hcl.Traversal
 	return variables
 }
 
-// inner decodes one block inside another. It returns false when the block stands
-// for nothing: a backend of instances whose count is 0.
-func (d *decoder) inner(parent *block, c *child, inner *hcl.Block, target any, s *site, nth int) bool {
-	if c.single && nth > 1 {
+// inner decodes one block inside another, the index-th of the table.
+func (d *decoder) inner(parent *block, index int, inner *hcl.Block, target any, s *site) {
+	c := &parent.blocks[index]
+	if c.single && len(s.children[index]) > 0 {
 		d.errorf(inner.DefRange, "Duplicate block", "", "%s has at most one %s block.", capital(article(parent.name)), c.name)
-		return true
+		return
 	}
 	if len(inner.Labels) != len(c.labels) {
 		d.errorf(inner.DefRange, "Wrong number of labels", "", "%s block has %s, not %d.", capital(article(c.name)), labelCount(len(c.labels)), len(inner.Labels))
-		return true
+		return
 	}
 	grown := c.grow(target)
 	outer := d.scope
 	if c.resource {
 		own := *d.scope
-		own.refs = map[string]bool{}
+		own.refs = nil
 		d.scope = &own
 	}
 	d.spread, d.nobody = nil, false
@@ -192,7 +192,7 @@ func (d *decoder) inner(parent *block, c *child, inner *hcl.Block, target any, s
 	if d.nobody {
 		d.nobody = false
 		c.drop(target)
-		return false
+		return
 	}
 	times := 1
 	for _, instance := range d.spread {
@@ -201,13 +201,9 @@ func (d *decoder) inner(parent *block, c *child, inner *hcl.Block, target any, s
 		times++
 	}
 	d.spread = nil
-	if s.children == nil {
-		s.children = map[string][]*site{}
-	}
 	for range times {
-		s.children[c.name] = append(s.children[c.name], place)
+		s.children[index] = append(s.children[index], place)
 	}
-	return true
 }
 
 // attribute evaluates one argument into its field. Null counts as left out.

@@ -2,10 +2,12 @@ package spec
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 // The severities of a Diagnostic.
@@ -148,6 +150,9 @@ func (r *reports) hcl(diags hcl.Diagnostics) {
 		out := Diagnostic{Severity: SeverityError, Summary: d.Summary, Detail: d.Detail}
 		if d.Severity == hcl.DiagWarning {
 			out.Severity = SeverityWarning
+		}
+		if call, ok := hcl.DiagnosticExtra[hclsyntax.FunctionCallDiagExtra](d); ok && usesSecret(d) {
+			out.Detail = fmt.Sprintf("Call to function %q failed. Why is not shown: it was called with a sensitive value.", call.CalledFunctionName())
 		}
 		r.add(out, d.Subject, valuesOf(d))
 	}

@@ -1,10 +1,10 @@
 package spec
 
 import (
-	"maps"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -14,7 +14,16 @@ type scope struct {
 	refs   map[string]bool // collects the addresses of the resources that were used
 }
 
-func newScope(o *object) *scope { return &scope{object: o, refs: map[string]bool{}} }
+// record adds a used resource. Nobody asks a nil scope.
+func (s *scope) record(address string) {
+	if s == nil {
+		return
+	}
+	if s.refs == nil {
+		s.refs = map[string]bool{}
+	}
+	s.refs[address] = true
+}
 
 // eval evaluates an expression. It reports what is wrong and then returns false.
 func (l *loader) eval(expr hcl.Expression, s *scope) (cty.Value, bool) {
@@ -28,6 +37,10 @@ func (l *loader) evalIdentity(expr hcl.Expression, s *scope) (cty.Value, bool) {
 }
 
 func (l *loader) evalWith(expr hcl.Expression, s *scope, whole bool) (cty.Value, bool) {
+	if literal, ok := expr.(*hclsyntax.TemplateExpr); ok && literal.IsStringLiteral() {
+		v, _ := literal.Value(nil)
+		return v, true
+	}
 	ctx, ok := l.context(expr.Variables(), expr, s, whole)
 	if !ok {
 		return cty.DynamicVal, false
@@ -44,66 +57,102 @@ func (l *loader) context(variables []hcl.Traversal, expr hcl.Expression, s *scop
 	if len(variables) == 0 {
 		return l.base, true
 	}
-	groups := map[string]map[string]cty.Value{}
-	add := func(root, name string, v cty.Value) {
-		if groups[root] == nil {
-			groups[root] = map[string]cty.Value{}
-		}
-		groups[root][name] = v
-	}
+	e := environment{l: l, scope: s, expr: expr, whole: whole, values: map[string]map[string]cty.Value{}}
 	ok := true
-	needs := map[*definition]need{}
-	var inner []lookup // references to listeners and records
 	for _, t := range variables {
 		ref, found := l.resolve(t)
-		if found && ref.def == nil {
-			var v cty.Value
-			if v, found = l.plainValue(ref, s); found {
-				add(ref.root, ref.name, v)
-			}
-		} else if found {
-			if found = l.expand(ref.def, ref.rng); found {
-				l.followIndex(&ref, expr, s)
-				found = l.checkReference(&ref)
-			}
-			if found {
-				all := ref.attr == "" && whole || ref.attr != "" && !ref.def.kind.isEarly(ref.attr)
-				needs[ref.def] = need{ref.rng, needs[ref.def].all || all, needs[ref.def].traced || ref.computed}
-				l.use(s, &ref)
-				if ref.innerName() != "" {
-					inner = append(inner, ref)
-				}
-			}
+		switch {
+		case found && ref.def != nil:
+			found = e.resource(ref)
+		case found:
+			found = e.plain(ref)
 		}
 		ok = ok && found
 	}
-	for def, need := range needs {
-		v, found := l.value(def, need.all, need.rng)
-		ok = ok && found
-		if found && need.traced {
-			v = def.tracedValue(v, need.all)
-		}
-		add(def.kind.name, def.name, v)
-	}
-	for i := range inner {
-		ok = ok && l.checkInner(&inner[i], groups)
-	}
+	ok = e.fetch() && ok
 	ctx := l.base.NewChild()
-	ctx.Variables = make(map[string]cty.Value, len(groups))
-	for root, group := range groups {
+	ctx.Variables = make(map[string]cty.Value, len(e.values))
+	for root, group := range e.values {
 		ctx.Variables[root] = cty.ObjectVal(group)
 	}
 	return ctx, ok
 }
 
+// environment collects what one expression refers to.
+type environment struct {
+	l      *loader
+	scope  *scope
+	expr   hcl.Expression // nil when there is not just one
+	whole  bool           // naming a resource needs all of it, not only its identity
+	needs  []need
+	inner  []lookup // references to listeners and records
+	values map[string]map[string]cty.Value
+}
+
 // need says whether an expression needs a block's resources whole or only what
 // is known of them early.
 type need struct {
+	def *definition
 	rng hcl.Range
 	all bool
 	// traced values carry the address that they came from, for an index that only
 	// the evaluation knows.
 	traced bool
+}
+
+func (e *environment) add(root, name string, v cty.Value) {
+	if e.values[root] == nil {
+		e.values[root] = map[string]cty.Value{}
+	}
+	e.values[root][name] = v
+}
+
+func (e *environment) plain(ref lookup) bool {
+	v, ok := e.l.plainValue(ref, e.scope)
+	if ok {
+		e.add(ref.root, ref.name, v)
+	}
+	return ok
+}
+
+func (e *environment) resource(ref lookup) bool {
+	if !e.l.expand(ref.def, ref.rng) {
+		return false
+	}
+	e.l.followIndex(&ref, e.expr, e.scope)
+	if !e.l.checkReference(&ref) {
+		return false
+	}
+	i := slices.IndexFunc(e.needs, func(n need) bool { return n.def == ref.def })
+	if i < 0 {
+		i = len(e.needs)
+		e.needs = append(e.needs, need{def: ref.def, rng: ref.rng})
+	}
+	n := &e.needs[i]
+	n.all = n.all || ref.attr == "" && e.whole || ref.attr != "" && !ref.def.kind.isEarly(ref.attr)
+	n.traced = n.traced || ref.computed
+	e.scope.use(&ref)
+	if ref.innerName() != "" {
+		e.inner = append(e.inner, ref)
+	}
+	return true
+}
+
+// fetch evaluates the blocks that are needed.
+func (e *environment) fetch() bool {
+	ok := true
+	for _, n := range e.needs {
+		v, found := e.l.value(n.def, n.all, n.rng)
+		ok = ok && found
+		if found && n.traced {
+			v = n.def.tracedValue(v, n.all)
+		}
+		e.add(n.def.kind.name, n.def.name, v)
+	}
+	for i := range e.inner {
+		ok = ok && e.l.checkInner(&e.inner[i], e.values)
+	}
+	return ok
 }
 
 // origin marks a value with the address of the resource that it came from.
@@ -141,8 +190,8 @@ func (l *loader) traced(v cty.Value, s *scope) cty.Value {
 		for m := range p.Marks {
 			if address, ok := m.(origin); !ok {
 				kept[m] = struct{}{}
-			} else if s != nil && s.refs != nil {
-				s.refs[string(address)] = true
+			} else {
+				s.record(string(address))
 			}
 		}
 		paths[i].Marks = kept
@@ -157,13 +206,13 @@ func (k *kind) isEarly(attr string) bool {
 }
 
 // use records a reference: destroying what it refers to takes the user along.
-func (l *loader) use(s *scope, ref *lookup) {
-	if s == nil || s.refs == nil || ref.computed {
+func (s *scope) use(ref *lookup) {
+	if s == nil || ref.computed {
 		return
 	}
 	for _, o := range ref.def.objects {
 		if o != s.object && (ref.key == cty.NilVal || keyEquals(o.key, ref.key)) {
-			s.refs[o.address] = true
+			s.record(o.address)
 		}
 	}
 }
@@ -202,111 +251,4 @@ func repeatWord(root string) string {
 		return "for_each"
 	}
 	return "count"
-}
-
-// value is what a block stands for in an expression: one object, a tuple of them
-// with count, an object of them with for_each. Not whole, the objects have only
-// what is known of them early.
-func (l *loader) value(def *definition, whole bool, rng hcl.Range) (cty.Value, bool) {
-	if !l.expand(def, rng) {
-		return cty.DynamicVal, false
-	}
-	cached := &def.identity
-	switch {
-	case !l.allocated:
-		cached = &def.pending
-	case whole:
-		cached = &def.whole
-	}
-	if *cached != cty.NilVal {
-		return *cached, true
-	}
-	values := make([]cty.Value, len(def.objects))
-	for i, o := range def.objects {
-		v, ok := l.objectValue(o, whole, rng)
-		if !ok {
-			return cty.DynamicVal, false
-		}
-		values[i] = v
-	}
-	*cached = def.shape(values)
-	return *cached, true
-}
-
-// shape arranges the values of a block's resources.
-func (def *definition) shape(values []cty.Value) cty.Value {
-	switch {
-	case def.forEach != nil:
-		attrs := make(map[string]cty.Value, len(values))
-		for i, o := range def.objects {
-			attrs[o.key.AsString()] = values[i]
-		}
-		return cty.ObjectVal(attrs)
-	case def.count != nil:
-		return cty.TupleVal(values)
-	}
-	return values[0]
-}
-
-func (l *loader) objectValue(o *object, whole bool, rng hcl.Range) (cty.Value, bool) {
-	attrs := map[string]cty.Value{"id": cty.StringVal(o.id), "name": cty.StringVal(o.def.name)}
-	k := o.def.kind
-	switch {
-	case !l.allocated:
-		for _, name := range k.valueNames() {
-			if _, known := attrs[name]; !known {
-				attrs[name] = cty.DynamicVal
-			}
-		}
-	case !whole:
-		for _, name := range k.early {
-			attrs[name] = cty.StringVal(o.ip.String())
-		}
-	default:
-		if !l.evaluateFor(o, rng) {
-			return cty.DynamicVal, false
-		}
-		maps.Copy(attrs, l.resourceValue(k, nil, o.target))
-	}
-	return cty.ObjectVal(attrs), true
-}
-
-// resourceValue gives every attribute of an evaluated resource, inner resources
-// in an object by name.
-func (l *loader) resourceValue(k *kind, parent, target any) map[string]cty.Value {
-	attrs := map[string]cty.Value{}
-	for name, v := range k.encode(target) {
-		attrs[name] = toCty(v)
-	}
-	meta := k.meta(target)
-	attrs["id"], attrs["name"] = cty.StringVal(meta.ID), cty.StringVal(meta.Name)
-	if k.derive != nil {
-		maps.Copy(attrs, k.derive(l, parent, target))
-	}
-	for _, c := range k.children() {
-		inner := map[string]cty.Value{}
-		for _, t := range c.list(target) {
-			inner[c.meta(t).Name] = cty.ObjectVal(l.resourceValue(c, target, t))
-		}
-		attrs[c.name] = cty.ObjectVal(inner)
-	}
-	return attrs
-}
-
-// valueNames lists the attributes that an expression can use of a resource.
-func (k *kind) valueNames() []string {
-	names := []string{"id", "name"}
-	for _, list := range [][]attribute{k.labels, k.attributes} {
-		for i := range list {
-			if list[i].recorded() {
-				names = append(names, list[i].name)
-			}
-		}
-	}
-	for _, c := range k.blocks {
-		if !c.unrecorded {
-			names = append(names, c.name)
-		}
-	}
-	return names
 }

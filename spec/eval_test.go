@@ -119,7 +119,7 @@ variable "key" {
 		"no value":      {Options{Vars: []string{"count=1", "key"}}, "Invalid -var", "key"},
 		"no expression": {Options{Vars: []string{"count=1", "key=[hunter2"}}, "Invalid value", "var.key"},
 		"deep":          {Options{Vars: []string{"count=1", "key=" + strings.Repeat("[", 200)}}, "Nested too deeply", "var.key"},
-		"long":          {Options{Vars: []string{"count=1", "key=" + strings.Repeat(" ", maxFileSize)}}, "Value too long", "var.key"},
+		"long":          {Options{Vars: []string{"count=1", "key=" + strings.Repeat(" ", maxFileSize+1)}}, "Value too long", "var.key"},
 		"no file":       {Options{Vars: []string{"count=1"}, VarFiles: []string{"missing"}}, "Unreadable variable file", "missing"},
 	} {
 		t.Run(name, func(t *testing.T) {

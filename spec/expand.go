@@ -10,6 +10,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 )
 
 // maxResources bounds count and for_each of all blocks together.
@@ -79,8 +80,8 @@ func (l *loader) expand(def *definition, from hcl.Range) bool {
 }
 
 func (l *loader) makeObjects(def *definition) bool {
-	s := &scope{refs: map[string]bool{}}
-	def.refs = s.refs
+	s := &scope{}
+	defer func() { def.refs = s.refs }()
 	switch {
 	case def.count != nil && def.forEach != nil:
 		l.reports.error(def.forEach.Range(), "count and for_each", "A block has at most one of them.", "")
@@ -159,16 +160,12 @@ func (l *loader) countOf(def *definition, s *scope) (int, bool) {
 	if !ok || !l.usable(v, "count", rng, s) {
 		return 0, false
 	}
-	if v.Type() == cty.String {
-		l.reports.error(rng, "Wrong type", "count must be a number, not a string.", "")
-		return 0, false
-	}
-	c := integer[int](0, 1e9)
-	if v.Type() != cty.Number {
+	number, err := convert.Convert(v, cty.Number)
+	if err != nil {
 		l.reports.error(rng, "Wrong type", "count must be a number, not "+article(v.Type().FriendlyName())+".", "")
 		return 0, false
 	}
-	n, err := c.parse(v)
+	n, err := integer[int](0, 1e9).parse(number)
 	if err != nil {
 		l.reports.error(rng, "Invalid value", fmt.Sprintf("count %v.", err), "")
 		return 0, false
@@ -297,8 +294,7 @@ func (l *loader) decodeObject(o *object) bool {
 	meta := def.kind.meta(o.target)
 	meta.Address, meta.Name, meta.ID = o.address, def.name, o.id
 	meta.Replacements = l.opt.Recorded.Replacements[o.address]
-	d := &decoder{l: l, scope: newScope(o), parent: o.address, owner: def.name, ok: true}
-	maps.Copy(d.scope.refs, def.refs)
+	d := &decoder{l: l, scope: &scope{object: o, refs: maps.Clone(def.refs)}, parent: o.address, owner: def.name, ok: true}
 	body, ok := d.expanded(def.kind.block, def.block.Body, def.dynamic)
 	if !ok {
 		return false

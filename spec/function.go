@@ -43,7 +43,7 @@ func (l *loader) functions() map[string]function.Function {
 		"chunklist": stdlib.ChunklistFunc, "coalesce": stdlib.CoalesceFunc, "coalescelist": stdlib.CoalesceListFunc,
 		"compact": stdlib.CompactFunc, "concat": stdlib.ConcatFunc, "contains": stdlib.ContainsFunc,
 		"distinct": stdlib.DistinctFunc, "element": stdlib.ElementFunc, "flatten": stdlib.FlattenFunc,
-		"index": stdlib.IndexFunc, "keys": stdlib.KeysFunc, "length": lengthFunc, "lookup": stdlib.LookupFunc,
+		"index": indexFunc, "keys": stdlib.KeysFunc, "length": lengthFunc, "lookup": stdlib.LookupFunc,
 		"merge": stdlib.MergeFunc, "one": oneFunc, "range": stdlib.RangeFunc, "reverse": stdlib.ReverseListFunc,
 		"setintersection": stdlib.SetIntersectionFunc, "setproduct": boundedProduct, "setsubtract": stdlib.SetSubtractFunc,
 		"setunion": stdlib.SetUnionFunc, "slice": stdlib.SliceFunc, "sort": stdlib.SortFunc, "values": stdlib.ValuesFunc,
@@ -154,6 +154,20 @@ var oneFunc = function.New(&function.Spec{
 		}
 	},
 })
+
+// indexFunc finds the place of a value in a list.
+var indexFunc = fixed(cty.Number, func(args []cty.Value) (cty.Value, error) {
+	if t := args[0].Type(); !t.IsListType() && !t.IsTupleType() {
+		return cty.NilVal, fmt.Errorf("must be a list, not %s", t.FriendlyName())
+	}
+	for it := args[0].ElementIterator(); it.Next(); {
+		i, v := it.Element()
+		if eq, err := stdlib.Equal(v, args[1]); err == nil && eq.IsKnown() && eq.True() {
+			return i, nil
+		}
+	}
+	return cty.NilVal, fmt.Errorf("the list does not contain the value")
+}, cty.DynamicPseudoType, cty.DynamicPseudoType)
 
 // lengthFunc counts the characters of a string and the elements of everything else.
 var lengthFunc = function.New(&function.Spec{

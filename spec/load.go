@@ -40,7 +40,7 @@ type loader struct {
 
 	variables   map[string]*variable
 	locals      map[string]*local
-	outputs     []outputBlock
+	outputs     map[string]*hcl.Block
 	definitions map[string]map[string]*definition // by kind, then name
 	settings    map[string][]*hcl.Block           // runtime and simulation blocks
 
@@ -92,7 +92,7 @@ func Load(dir string, opt Options) (config *Config, diags Diagnostics) {
 func newLoader(dir string, opt Options) *loader {
 	l := &loader{
 		dir: dir, opt: opt, reports: newReports(), files: &folder{dir: dir},
-		variables: map[string]*variable{}, locals: map[string]*local{},
+		variables: map[string]*variable{}, locals: map[string]*local{}, outputs: map[string]*hcl.Block{},
 		definitions: map[string]map[string]*definition{}, settings: map[string][]*hcl.Block{},
 		objects: map[string]*object{}, byID: map[string]*object{}, inner: map[string]*site{},
 	}
@@ -142,12 +142,11 @@ func (l *loader) build() *Config {
 	c.sort()
 	l.checkLocals()
 	simulations := l.readSimulations(c)
-	for _, o := range l.outputs {
-		if out, ok := l.evaluateOutput(o); ok {
+	for _, name := range sortedKeys(l.outputs) {
+		if out, ok := l.evaluateOutput(name); ok {
 			c.Outputs = append(c.Outputs, out)
 		}
 	}
-	slices.SortFunc(c.Outputs, func(a, b Output) int { return strings.Compare(a.Name, b.Name) })
 	if !l.reports.failed() {
 		l.check(c)
 		for i, s := range simulations {
@@ -260,7 +259,7 @@ func (l *loader) protocol(address string) string {
 	}
 	i := &Instance{Protocol: ProtocolHTTP}
 	if a := argument(o.def.block.Body, "protocol"); a != nil {
-		d := &decoder{l: l, scope: newScope(o)}
+		d := &decoder{l: l, scope: &scope{object: o}}
 		d.attribute(o.def.kind.block, o.def.kind.attribute("protocol"), a, i, nil)
 	}
 	return i.Protocol

@@ -5,6 +5,8 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-cmp/cmp"
 )
 
 func TestMain(m *testing.M) {
@@ -69,4 +71,191 @@ func TestLoadQuickstart(t *testing.T) {
 	if got := c.Simulations[0].Listener; got != "tcp:80" {
 		t.Errorf("simulation listener = %q", got)
 	}
+}
+
+// loadIn loads src in a folder that exists.
+func loadIn(t testing.TB, dir, src string, opt Options) *Config {
+	t.Helper()
+	if err := os.WriteFile(filepath.Join(dir, "main.slb.hcl"), []byte(src), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	c, diags := Load(dir, opt)
+	if diags.HasErrors() {
+		t.Fatalf("%s\nin:\n%s", render(diags), src)
+	}
+	return c
+}
+
+func TestLoadFolder(t *testing.T) {
+	t.Run("empty", func(t *testing.T) {
+		c, diags := Load(t.TempDir(), Options{})
+		if c != nil || len(diags) != 1 || !strings.Contains(diags[0].Hint, "slbctl init") {
+			t.Error(render(diags))
+		}
+	})
+	t.Run("missing", func(t *testing.T) {
+		if _, diags := Load(filepath.Join(t.TempDir(), "no"), Options{}); !diags.HasErrors() {
+			t.Error("no error")
+		}
+	})
+	t.Run("long path, several files", func(t *testing.T) {
+		dir := filepath.Join(t.TempDir(), strings.Repeat("d", 150), strings.Repeat("e", 150))
+		if err := os.MkdirAll(dir, 0o700); err != nil {
+			t.Fatal(err)
+		}
+		for name, content := range map[string]string{
+			"a.slb.hcl":   "output \"x\" { value = instance.a.address }\n",
+			"b.slb.hcl":   "instance \"a\" { zone = local.zone }\n",
+			"c.slb.json":  `{"locals": {"zone": "z"}}`,
+			".d.slb.hcl":  "not read",
+			"e.hcl":       "not read",
+			"f.slb.hcl~":  "not read",
+			"page.txt":    "text",
+			"g.slb.hcl":   "instance \"p\" {\n page \"/\" { file = \"page.txt\" }\n}\n",
+			"sub/x.slb.h": "not read",
+		} {
+			if err := os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o700); err != nil {
+				t.Fatal(err)
+			}
+			if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		c, diags := Load(dir, Options{})
+		if len(diags) > 0 || c.Instances[0].Zone != "z" || c.Instances[1].Pages[0].Content != "text" {
+			t.Error(render(diags))
+		}
+	})
+	t.Run("errors of all files", func(t *testing.T) {
+		dir := t.TempDir()
+		for _, name := range []string{"a.slb.hcl", "b.slb.hcl"} {
+			if err := os.WriteFile(filepath.Join(dir, name), []byte("instance \"x\" {\n zon = 1\n ports = [0]\n}\n"), 0o600); err != nil {
+				t.Fatal(err)
+			}
+		}
+		_, diags := Load(dir, Options{})
+		var places []string
+		for _, d := range diags {
+			places = append(places, d.Range.Filename+" "+d.Summary)
+		}
+		want := []string{"a.slb.hcl Unsupported argument", "a.slb.hcl Invalid value", "b.slb.hcl Duplicate name"}
+		if strings.Join(places, "\n") != strings.Join(want, "\n") {
+			t.Errorf("got %v", places)
+		}
+	})
+	t.Run("too large", func(t *testing.T) {
+		_, diags := load(t, strings.Repeat("#\n", maxFileSize))
+		if !diags.HasErrors() || !strings.Contains(diags[0].Detail, "larger than 4 MiB") {
+			t.Error(render(diags))
+		}
+	})
+}
+
+// The JSON syntax is the same language.
+func TestLoadJSON(t *testing.T) {
+	const src = `{
+  "variable": {"n": {"default": 2}},
+  "instance": {"web": {"count": "${var.n}", "zone": "z${count.index}", "page": {"/": {"content": "hi"}, "/b": {"status": 404}}}},
+  "server_group": {"g": {"backend": [{"instance": "${instance.web[0]}"}, {"instance": "${instance.web[1]}", "weight": 5}]}},
+  "load_balancer": {"lb": {
+    "dynamic": {"backend": {"for_each": "${instance.web}", "content": {"instance": "${backend.value}"}}},
+    "listener": {"tcp": {"80": {"server_group": "${server_group.g}", "health_check": {"interval": "1s"}}}}
+  }},
+  "dns_zone": {"a.test": {"record": {"www": {"A": {"values": "${instance.web[*].address}"}}}}},
+  "output": {"url": {"value": "${load_balancer.lb.listener[\"tcp:80\"].url}"}}
+}`
+	const same = `
+variable "n" { default = 2 }
+instance "web" {
+  count = var.n
+  zone  = "z${count.index}"
+  page "/" { content = "hi" }
+  page "/b" { status = 404 }
+}
+server_group "g" {
+  backend { instance = instance.web[0] }
+  backend {
+    instance = instance.web[1]
+    weight   = 5
+  }
+}
+load_balancer "lb" {
+  backend { instance = instance.web }
+  listener "tcp" "80" {
+    server_group = server_group.g
+    health_check { interval = "1s" }
+  }
+}
+dns_zone "a.test" {
+  record "www" "A" { values = instance.web[*].address }
+}
+output "url" { value = load_balancer.lb.listener["tcp:80"].url }
+`
+	dir := t.TempDir()
+	if err := os.WriteFile(filepath.Join(dir, "a.slb.json"), []byte(src), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	got, diags := Load(dir, Options{})
+	if len(diags) > 0 {
+		t.Fatal(render(diags))
+	}
+	if diff := cmp.Diff(mustLoad(t, same), got, exact); diff != "" {
+		t.Errorf("-hcl +json:\n%s", diff)
+	}
+}
+
+func TestPortOffset(t *testing.T) {
+	const src = "runtime { port_offset = 1 }\ninstance \"a\" {}\nload_balancer \"lb\" {\n backend { instance = instance.a }\n listener \"tcp\" \"80\" {}\n}\noutput \"url\" { value = load_balancer.lb.listener[\"tcp:80\"].url }\n"
+	for offset, want := range map[int]string{0: "http://127.10.0.3", 8000: "http://127.10.0.3:8080"} {
+		c := mustLoad(t, src, func(o *Options) { o.PortOffset = &offset })
+		if c.Outputs[0].Value != want || c.Runtime.PortOffset != offset || c.LoadBalancers[0].Listeners[0].Port != 80 {
+			t.Errorf("offset %d: %v", offset, c.Outputs[0].Value)
+		}
+	}
+	bad := 70000
+	_, diags := load(t, src, func(o *Options) { o.PortOffset = &bad })
+	wantSummary(t, diags, "Invalid port offset", "70000")
+}
+
+// FuzzLoad gives Load any bytes: it must answer, and with a config or an error.
+func FuzzLoad(f *testing.F) {
+	files, err := filepath.Glob("../testdata/*/*.slb.hcl")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		if len(src) < 1000 {
+			f.Add(string(src), false)
+		}
+	}
+	f.Add(base, false)
+	f.Add(`{"instance": {"a": {"page": {"/": {"content": "${count.index}"}}}}}`, true)
+	dir := f.TempDir()
+	f.Fuzz(func(t *testing.T, src string, isJSON bool) {
+		native, jsonFile := filepath.Join(dir, "a.slb.hcl"), filepath.Join(dir, "a.slb.json")
+		name := native
+		if isJSON {
+			name = jsonFile
+		}
+		_ = os.Remove(native)
+		_ = os.Remove(jsonFile)
+		if err := os.WriteFile(name, []byte(src), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		c, diags := Load(dir, Options{})
+		if (c == nil) != diags.HasErrors() {
+			t.Fatalf("config %v, diagnostics %v", c, diags)
+		}
+		_ = render(diags)
+		if c == nil {
+			return
+		}
+		if _, err := FromResources(c.Resources(), c.Runtime, 0); err != nil {
+			t.Error(err)
+		}
+	})
 }

@@ -44,15 +44,13 @@ func (l *loader) local(name string, from hcl.Range, s *scope) (cty.Value, bool) 
 		if !ok {
 			return cty.DynamicVal, false
 		}
-		own := &scope{refs: map[string]bool{}}
+		own := &scope{}
 		r.value, ok = l.eval(l.locals[name].attr.Expr, own)
 		r.refs = own.refs
 		leave(ok)
 	}
-	if s != nil && s.refs != nil {
-		for address := range r.refs {
-			s.refs[address] = true
-		}
+	for address := range r.refs {
+		s.record(address)
 	}
 	return r.value, r.state == done
 }
@@ -65,36 +63,28 @@ func (l *loader) checkLocals() {
 	}
 }
 
-// outputBlock is one output in the source.
-type outputBlock struct {
-	name  string
-	block *hcl.Block
-}
-
 var outputSchema = &hcl.BodySchema{
 	Attributes: []hcl.AttributeSchema{{Name: "value", Required: true}, {Name: "description"}, {Name: "sensitive"}},
 }
 
 func (l *loader) declareOutput(block *hcl.Block) {
 	name := block.Labels[0]
-	for _, o := range l.outputs {
-		if o.name == name {
-			l.duplicate("output", name, block.DefRange, o.block.DefRange)
-			return
-		}
+	if earlier := l.outputs[name]; earlier != nil {
+		l.duplicate("output", name, block.DefRange, earlier.DefRange)
+		return
 	}
 	if !validIdentifier(name) {
 		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q is no name for an output.", name), nameHint)
 		return
 	}
-	l.outputs = append(l.outputs, outputBlock{name, block})
+	l.outputs[name] = block
 }
 
 const nameHint = "Names begin with a letter or underscore and have only letters, digits, underscores and hyphens."
 
-func (l *loader) evaluateOutput(o outputBlock) (Output, bool) {
-	out := Output{Name: o.name}
-	content, diags := o.block.Body.Content(outputSchema)
+func (l *loader) evaluateOutput(name string) (Output, bool) {
+	out := Output{Name: name}
+	content, diags := l.outputs[name].Body.Content(outputSchema)
 	l.reports.hcl(diags)
 	if diags.HasErrors() {
 		return out, false
@@ -112,7 +102,7 @@ func (l *loader) evaluateOutput(o outputBlock) (Output, bool) {
 	}
 	v, marks := v.UnmarkDeep()
 	if len(marks) > 0 && !out.Sensitive {
-		l.reports.error(expr.Range(), "Sensitive output", fmt.Sprintf("The value of output.%s is sensitive.", o.name),
+		l.reports.error(expr.Range(), "Sensitive output", fmt.Sprintf("The value of output.%s is sensitive.", name),
 			"Write sensitive = true, or nonsensitive(...).")
 		return out, false
 	}

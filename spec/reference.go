@@ -31,31 +31,24 @@ func (l *loader) resolve(t hcl.Traversal) (lookup, bool) {
 	if len(t) > 1 {
 		ref.name = stepName(t[1])
 	}
-	var names []string
+	var found bool
 	switch ref.root {
 	case "var":
-		names = sortedKeys(l.variables)
+		found = l.variables[ref.name] != nil
 	case "local":
-		names = sortedKeys(l.locals)
-	case "count":
-		names = []string{"index"}
-	case "each":
-		names = []string{"key", "value"}
+		found = l.locals[ref.name] != nil
+	case "count", "each":
+		found = slices.Contains(l.namesOf(ref.root), ref.name)
 	default:
-		k := kindNamed(ref.root)
-		if k == nil || k.parent != nil {
+		if l.definitions[ref.root] == nil {
 			l.unknownRoot(ref)
 			return ref, false
 		}
-		names = sortedKeys(l.definitions[k.name])
-		ref.def = l.definitions[k.name][ref.name]
+		ref.def = l.definitions[ref.root][ref.name]
+		found = ref.def != nil
 	}
-	if ref.name == "" {
-		l.reports.error(ref.rng, "Incomplete reference", fmt.Sprintf("After %s comes a name.", ref.root), known(ref.root, names))
-		return ref, false
-	}
-	if !slices.Contains(names, ref.name) {
-		l.unknownName(ref, names)
+	if !found {
+		l.unknownName(ref)
 		return ref, false
 	}
 	if ref.def != nil {
@@ -65,6 +58,21 @@ func (l *loader) resolve(t hcl.Traversal) (lookup, bool) {
 		}
 	}
 	return ref, true
+}
+
+// namesOf lists what can follow the root of a reference.
+func (l *loader) namesOf(root string) []string {
+	switch root {
+	case "var":
+		return sortedKeys(l.variables)
+	case "local":
+		return sortedKeys(l.locals)
+	case "count":
+		return []string{"index"}
+	case "each":
+		return []string{"key", "value"}
+	}
+	return sortedKeys(l.definitions[root])
 }
 
 func (l *loader) unknownRoot(ref lookup) {
@@ -96,8 +104,13 @@ func (l *loader) anyNamed(name string) string {
 	return ""
 }
 
-func (l *loader) unknownName(ref lookup, names []string) {
+func (l *loader) unknownName(ref lookup) {
+	names := l.namesOf(ref.root)
 	hint := known(ref.root, names)
+	if ref.name == "" {
+		l.reports.error(ref.rng, "Incomplete reference", fmt.Sprintf("After %s comes a name.", ref.root), hint)
+		return
+	}
 	if near := nearest(ref.name, names, 3); len(near) > 0 {
 		for i := range near {
 			near[i] = formatAddress(ref.root, near[i])

@@ -92,6 +92,28 @@ func (s *scanner) enterSequence() *limitError {
 	return nil
 }
 
+// directive keeps track of %{ if }, %{ for } and their ends, which the parser
+// nests although no bracket does. The nesting lies below the sequence's own.
+func (s *scanner) directive(m *mode, word string) *limitError {
+	switch word {
+	case "if", "for":
+		own := s.nest[m.nest:]
+		d := nesting{open: 'd', isFor: word == "for"}
+		s.nest = append(s.nest[:m.nest:m.nest], append([]nesting{d}, own...)...)
+		m.nest++
+		if d.isFor {
+			return s.enterFor(s.pos - len(word))
+		}
+	case "endif", "endfor":
+		if m.nest > 0 && s.nest[m.nest-1].open == 'd' {
+			s.drop(s.nest[m.nest-1])
+			s.nest = append(s.nest[:m.nest-1], s.nest[m.nest:]...)
+			m.nest--
+		}
+	}
+	return nil
+}
+
 // leave ends a quoted template or heredoc, and the directives that were open in it.
 func (s *scanner) leave() {
 	top := len(s.modes) - 1

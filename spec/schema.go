@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -35,7 +34,6 @@ type attribute struct {
 	fallback any    // the default, in recorded form
 	kind     string // of the resource that a reference names; then typ is unused
 	spreads  bool   // a reference to a counted resource makes one block of each
-	least    int    // references: how many a list must have
 
 	parse func(target any, v cty.Value) error
 	get   func(target any) any          // to the recorded form
@@ -177,19 +175,28 @@ func (b *block) reset(target any) {
 }
 
 func (b *block) attribute(name string) *attribute {
-	i := slices.IndexFunc(b.attributes, func(a attribute) bool { return a.name == name && !a.computed })
-	if i < 0 {
-		return nil
+	for i := range b.attributes {
+		if a := &b.attributes[i]; a.name == name && !a.computed {
+			return a
+		}
 	}
-	return &b.attributes[i]
+	return nil
 }
 
 func (b *block) child(name string) *child {
-	i := slices.IndexFunc(b.blocks, func(c child) bool { return c.name == name })
-	if i < 0 {
-		return nil
+	if i := b.childIndex(name); i >= 0 {
+		return &b.blocks[i]
 	}
-	return &b.blocks[i]
+	return nil
+}
+
+func (b *block) childIndex(name string) int {
+	for i := range b.blocks {
+		if b.blocks[i].name == name {
+			return i
+		}
+	}
+	return -1
 }
 
 // encode gives the recorded form of a target: labels, attributes and inner

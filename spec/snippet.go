@@ -74,6 +74,17 @@ func valuesOf(d *hcl.Diagnostic) []Value {
 	return values
 }
 
+// usesSecret reports whether a failed expression refers to a sensitive value.
+func usesSecret(d *hcl.Diagnostic) bool {
+	if d.Expression == nil || d.EvalContext == nil {
+		return false
+	}
+	return slices.ContainsFunc(d.Expression.Variables(), func(t hcl.Traversal) bool {
+		v, _ := t.TraverseAbs(d.EvalContext)
+		return v.ContainsMarked()
+	})
+}
+
 // describe says what a value is, in a few words. It says nothing of sensitive ones.
 func describe(v cty.Value) string {
 	switch {

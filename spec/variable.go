@@ -256,17 +256,16 @@ func (l *loader) settle(v *variable) {
 	if !v.ok {
 		return
 	}
-	value, found := cty.DynamicVal, false
+	var value cty.Value
 	switch {
 	case v.given != nil:
-		var diags hcl.Diagnostics
-		value, diags = v.given.Expr.Value(nil)
+		given, diags := v.given.Expr.Value(nil)
 		l.reports.hcl(diags)
 		if diags.HasErrors() {
 			v.ok = false
 			return
 		}
-		if value, found = l.convertTo(v, value, v.given.Expr.Range(), "The value from "+v.source); !found {
+		if value, v.ok = l.convertTo(v, given, v.given.Expr.Range(), "The value from "+v.source); !v.ok {
 			return
 		}
 	case v.fallback != nil:

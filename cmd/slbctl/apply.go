@@ -22,22 +22,30 @@ type applyCmd struct {
 	Timeout     time.Duration `default:"60s" placeholder:"TIME" help:"How long servers may take to get well before everything is rolled back."`
 }
 
+// errJSONAsks keeps questions out of an output that a program reads.
+var errJSONAsks = errors.New("-json cannot ask: give -auto-approve, or apply a saved plan")
+
 func (c *applyCmd) Run(s *session) (err error) {
 	if c.PlanFile != "" && c.plans() {
 		return &usageError{command: "apply", detail: "a saved plan is applied as it is: planning flags have no effect on it"}
 	}
 	approved := c.AutoApprove || c.PlanFile != ""
 	if c.JSON && !approved {
-		return errors.New("apply -json cannot ask: give -auto-approve, or apply a saved plan")
+		return errJSONAsks
 	}
 	if err := s.mayAsk(approved); err != nil {
 		return err
 	}
 	do := execution{wait: c.Wait, timeout: c.Timeout, approved: approved, report: s.newReport(c.JSON)}
 	if c.PlanFile != "" {
-		return s.applySaved(c.PlanFile, c.LockTimeout, do)
+		err = s.applySaved(c.PlanFile, c.LockTimeout, do)
+	} else {
+		err = s.planAndApply(c.planFlags, do)
 	}
-	return s.planAndApply(c.planFlags, do)
+	if err != nil {
+		do.report.failed(err)
+	}
+	return err
 }
 
 // plans says whether a flag was given that only planning heeds.

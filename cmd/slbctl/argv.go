@@ -1,6 +1,7 @@
 package main
 
 import (
+	"errors"
 	"fmt"
 	"strings"
 
@@ -147,7 +148,7 @@ func splitWords(text string) ([]string, error) {
 		return nil, fmt.Errorf("the quote %c is not closed", quote)
 	}
 	if escaped {
-		return nil, fmt.Errorf("nothing follows the last backslash")
+		return nil, errors.New("nothing follows the last backslash")
 	}
 	if inWord {
 		words = append(words, word.String())

@@ -16,6 +16,9 @@ type destroyCmd struct {
 }
 
 func (c *destroyCmd) Run(s *session) error {
+	if c.JSON && !c.AutoApprove {
+		return errJSONAsks
+	}
 	if err := s.mayAsk(c.AutoApprove); err != nil {
 		return err
 	}
@@ -23,5 +26,10 @@ func (c *destroyCmd) Run(s *session) error {
 		Destroy: true, Target: c.Addresses, Refresh: true, Traffic: true,
 		LockTimeout: c.LockTimeout, variableFlags: c.variableFlags,
 	}
-	return s.planAndApply(f, execution{wait: planner.WaitDrained, approved: c.AutoApprove, report: s.newReport(c.JSON)})
+	do := execution{wait: planner.WaitDrained, approved: c.AutoApprove, report: s.newReport(c.JSON)}
+	err := s.planAndApply(f, do)
+	if err != nil {
+		do.report.failed(err)
+	}
+	return err
 }

@@ -15,6 +15,7 @@ type report interface {
 	plan(*planner.Plan) error
 	event(planner.Event)
 	done(p *planner.Plan, destroys bool) error
+	failed(error) // the error goes on to explain, which tells people
 }
 
 func (s *session) newReport(asJSON bool) report {
@@ -59,6 +60,8 @@ func (r *textReport) done(p *planner.Plan, destroys bool) error {
 	return writeOutputs(r.stdout, p.Next.Outputs)
 }
 
+func (r *textReport) failed(error) {}
+
 // result counts what an apply did. A replacement is one added and one destroyed.
 type result struct {
 	Added     int `json:"added"`
@@ -74,8 +77,8 @@ func resultOf(p *planner.Plan) result {
 	}
 }
 
-// jsonReport writes one object a line; "type" tells them apart, and "summary" is
-// the last.
+// jsonReport writes one object a line; "type" tells them apart. The last is of type
+// "summary", or "error" when nothing was applied.
 type jsonReport struct {
 	out io.Writer
 	err error // the first that a write met
@@ -135,6 +138,14 @@ func (r *jsonReport) done(p *planner.Plan, _ bool) error {
 		Resources     result                    `json:"resources"`
 		Outputs       map[string]outputDocument `json:"outputs"`
 	}{"summary", planner.FormatVersion, resultOf(p), outputDocuments(p.Next.Outputs)})
+}
+
+func (r *jsonReport) failed(err error) {
+	_ = r.write(struct { // stderr has the same, and the exit code
+		Type     string   `json:"type"`
+		ExitCode exitCode `json:"exit_code"`
+		Message  string   `json:"message"`
+	}{"error", codeOf(err), err.Error()})
 }
 
 // outputDocument is one output in JSON. A sensitive value is not recorded.

@@ -1,6 +1,8 @@
 package main
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -32,7 +34,7 @@ func (c *simCmd) Run(s *session) error {
 	}
 	var results []*sim.Result
 	for _, name := range names {
-		if err := s.ctx.Err(); err != nil {
+		if err := context.Cause(s.ctx); err != nil {
 			return err
 		}
 		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed})
@@ -67,7 +69,7 @@ func (c *simCmd) chosen(config *spec.Config) ([]string, error) {
 	case len(c.Names) > 0:
 		return c.Names, nil
 	case len(all) == 0:
-		return nil, fmt.Errorf("the configuration has no simulation block: `slbctl init` in an empty folder writes one to look at")
+		return nil, errors.New("the configuration has no simulation block: `slbctl init` in an empty folder writes one to look at")
 	}
 	return all, nil
 }

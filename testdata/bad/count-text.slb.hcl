@@ -1,3 +1,3 @@
 instance "a" {
-  count = "2"
+  count = "two"
 }

@@ -1,0 +1,156 @@
+package spec
+
+import (
+	"fmt"
+
+	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
+)
+
+// list is a list of what another codec carries, with at least least elements.
+func list[V any](c codec[V], least int) codec[[]V] {
+	return codec[[]V]{
+		typ: cty.List(c.typ),
+		parse: func(v cty.Value) ([]V, error) {
+			if v.LengthInt() < least {
+				return nil, fmt.Errorf("must have at least %d element", least)
+			}
+			var out []V
+			for it := v.ElementIterator(); it.Next(); {
+				_, element := it.Element()
+				if element.IsNull() {
+					return nil, fmt.Errorf("must not contain null")
+				}
+				value, err := c.parse(element)
+				if err != nil {
+					return nil, fmt.Errorf("element %d %w", len(out), err)
+				}
+				out = append(out, value)
+			}
+			return out, nil
+		},
+		encode: func(values []V) any {
+			out := make([]any, len(values))
+			for i, v := range values {
+				out[i] = c.encode(v)
+			}
+			return out
+		},
+		decode: func(v any) ([]V, error) {
+			elements, err := recorded[[]any](v)
+			if err != nil {
+				return nil, err
+			}
+			var out []V
+			for _, e := range elements {
+				value, err := c.decode(e)
+				if err != nil {
+					return nil, err
+				}
+				out = append(out, value)
+			}
+			return out, nil
+		},
+		schema: map[string]any{"type": "array", "items": c.schema},
+	}
+}
+
+// single is a list written as its only element.
+func single[V any](c codec[V]) codec[[]V] {
+	l := list(c, 1)
+	l.typ, l.schema = c.typ, c.schema
+	l.parse = func(v cty.Value) ([]V, error) {
+		value, err := c.parse(v)
+		return []V{value}, err
+	}
+	return l
+}
+
+// texts is a map of strings. An empty one is nil, so that {} equals nothing.
+var texts = codec[map[string]string]{
+	typ: cty.Map(cty.String),
+	parse: func(v cty.Value) (map[string]string, error) {
+		var out map[string]string
+		for it := v.ElementIterator(); it.Next(); {
+			key, value := it.Element()
+			if value.IsNull() {
+				return nil, fmt.Errorf("must not contain null")
+			}
+			if out == nil {
+				out = make(map[string]string, v.LengthInt())
+			}
+			out[key.AsString()] = value.AsString()
+		}
+		return out, nil
+	},
+	encode: func(m map[string]string) any {
+		out := make(map[string]any, len(m))
+		for k, v := range m {
+			out[k] = v
+		}
+		return out
+	},
+	decode: func(v any) (map[string]string, error) {
+		recordedMap, err := recorded[map[string]any](v)
+		if err != nil || len(recordedMap) == 0 {
+			return nil, err
+		}
+		out := make(map[string]string, len(recordedMap))
+		for k, v := range recordedMap {
+			if out[k], err = recorded[string](v); err != nil {
+				return nil, err
+			}
+		}
+		return out, nil
+	},
+	schema: map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
+}
+
+// attributesOf is a value written as { name = value, ... } with the attributes of a table.
+func attributesOf[V any](b *block) codec[V] {
+	properties := map[string]any{}
+	var names []string
+	for _, a := range b.attributes {
+		properties[a.name] = a.schema
+		names = append(names, a.name)
+	}
+	return codec[V]{
+		typ: cty.DynamicPseudoType,
+		parse: func(v cty.Value) (V, error) {
+			var out V
+			b.reset(&out)
+			if !v.Type().IsObjectType() && !v.Type().IsMapType() {
+				return out, fmt.Errorf("must be an object { name = value }, not %s", v.Type().FriendlyName())
+			}
+			for it := v.ElementIterator(); it.Next(); {
+				key, value := it.Element()
+				a := b.attribute(key.AsString())
+				if a == nil {
+					err := fmt.Errorf("has no attribute %q", key.AsString())
+					return out, hintError{err, didYouMean(key.AsString(), names)}
+				}
+				if value.IsNull() {
+					continue
+				}
+				value, err := convert.Convert(value, a.typ)
+				if err == nil {
+					err = a.parse(&out, value)
+				}
+				if err != nil {
+					return out, fmt.Errorf("attribute %s: %w", a.name, err)
+				}
+			}
+			return out, nil
+		},
+		encode: func(v V) any { return b.encode(&v) },
+		decode: func(v any) (V, error) {
+			var out V
+			from, err := recorded[map[string]any](v)
+			if err != nil {
+				return out, err
+			}
+			return out, b.decode(&out, from)
+		},
+		schema: map[string]any{"type": "object", "properties": properties, "additionalProperties": false},
+	}
+}
