@@ -39,7 +39,7 @@ tools:
 	  echo "not installed, going on without:" $$missing
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./spec ./planner ./planner/state ./runtime/balance ./runtime/netloop ./runtime/proxy ./sim
+	$(GO) test -run '^$$' -bench . -benchmem ./cmd/slbctl ./spec ./planner ./planner/state ./runtime/balance ./runtime/netloop ./runtime/proxy ./sim
 
 # golden rewrites what the golden files hold; look at the difference afterwards.
 golden:

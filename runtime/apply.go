@@ -114,6 +114,8 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 		if e.balancer, err = proxy.New(proxy.Options{Loops: c.req.Config.Runtime.Loops}); err != nil {
 			return err
 		}
+	} else if loops := c.req.Config.Runtime.Loops; loops != c.before.Config.Runtime.Loops {
+		c.step(control.PhasePrepare, "", "warning: the number of loops changes when the runtime is started anew")
 	}
 	if err := e.startInstances(ctx, c); err != nil {
 		return err

@@ -116,7 +116,7 @@ func (e *engine) verify(ctx context.Context, c *change) error {
 		return !waiting
 	})
 	if failed != nil {
-		return fmt.Errorf("the new configuration does not get well, so it was withdrawn: %w", failed)
+		return failed
 	}
 	if err != nil {
 		return err

@@ -56,7 +56,7 @@ var (
 	port = integer[uint16](1, 65535)
 )
 
-// name is a non-empty text of at most limit bytes.
+// bounded is a text of at most limit bytes.
 func bounded(limit int) codec[string] {
 	c := text
 	c.parse = func(v cty.Value) (string, error) {

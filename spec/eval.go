@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"fmt"
 	"slices"
 
 	"github.com/hashicorp/hcl/v2"
@@ -86,6 +87,7 @@ type environment struct {
 	whole  bool           // naming a resource needs all of it, not only its identity
 	needs  []need
 	inner  []lookup // references to listeners and records
+	size   int      // of the locals, as often as they are referred to
 	values map[string]map[string]cty.Value
 }
 
@@ -109,10 +111,18 @@ func (e *environment) add(root, name string, v cty.Value) {
 
 func (e *environment) plain(ref lookup) bool {
 	v, ok := e.l.plainValue(ref, e.scope)
-	if ok {
-		e.add(ref.root, ref.name, v)
+	if !ok {
+		return false
 	}
-	return ok
+	if ref.root == "local" {
+		// Locals that repeat each other grow exponentially; this is where it ends.
+		if e.size += e.l.sizeOfLocal(ref.name); e.size > 4*maxText {
+			e.l.reports.error(ref.rng, "Value too large", fmt.Sprintf("The locals in one expression hold more than %d MiB.", 4*maxText>>20), "")
+			return false
+		}
+	}
+	e.add(ref.root, ref.name, v)
+	return true
 }
 
 func (e *environment) resource(ref lookup) bool {

@@ -229,7 +229,7 @@ func TestFunctionErrors(t *testing.T) {
 		`indent(100000, "x\ny")`: "1000 spaces", `setproduct(range(1000), range(1000))`: "100000",
 		`replace("` + strings.Repeat("a", 3000) + `", "a", "` + strings.Repeat("b", 3000) + `")`: "bytes",
 		`jsondecode("` + strings.Repeat("[", 5000) + `")`:                                        "levels deep", `yamldecode("` + strings.Repeat("[", 5000) + `")`: "levels deep",
-		`sum([null])`: "null", `length(5)`: "string, list",
+		`sum([null])`: "null", `join("", [for i in range(1000) : format("%999d%999d%999d%999d%999d%999d%999d%999d%999d", i, i, i, i, i, i, i, i, i)])`: "bytes", `length(5)`: "string, list",
 	} {
 		if err := os.WriteFile(filepath.Join(dir, "a.slb.hcl"), []byte("output \"x\" { value = "+expr+" }\n"), 0o600); err != nil {
 			t.Fatal(err)

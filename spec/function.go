@@ -33,7 +33,7 @@ func (l *loader) functions() map[string]function.Function {
 		"signum": stdlib.SignumFunc, "sum": sumFunc,
 
 		"chomp": stdlib.ChompFunc, "format": boundedFormat(stdlib.FormatFunc), "formatlist": boundedFormat(stdlib.FormatListFunc),
-		"indent": boundedIndent, "join": stdlib.JoinFunc, "lower": stdlib.LowerFunc,
+		"indent": boundedIndent, "join": boundedJoin, "lower": stdlib.LowerFunc,
 		"regex": stdlib.RegexFunc, "regexall": stdlib.RegexAllFunc, "replace": replaceFunc, "split": stdlib.SplitFunc,
 		"strlen": stdlib.StrlenFunc, "strrev": stdlib.ReverseFunc, "substr": stdlib.SubstrFunc, "title": stdlib.TitleFunc,
 		"trim": stdlib.TrimFunc, "trimprefix": stdlib.TrimPrefixFunc, "trimspace": stdlib.TrimSpaceFunc,
@@ -217,6 +217,21 @@ var nonsensitiveFunc = function.New(&function.Spec{
 // maxText bounds what one call may make of its arguments, so that a small file
 // cannot make a large value. In bytes, or elements.
 const maxText = 4 << 20
+
+var boundedJoin = function.New(&function.Spec{
+	Params:   stdlib.JoinFunc.Params(),
+	VarParam: stdlib.JoinFunc.VarParam(),
+	Type: func(args []cty.Value) (cty.Type, error) {
+		size := 0
+		for _, list := range args[1:] {
+			if size += sizeOf(list, maxText); size > maxText {
+				return cty.NilType, fmt.Errorf("the result would have more than %d bytes", maxText)
+			}
+		}
+		return stdlib.JoinFunc.ReturnTypeForValues(args)
+	},
+	Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) { return stdlib.JoinFunc.Call(args) },
+})
 
 var boundedPow = fixed(cty.Number, func(args []cty.Value) (cty.Value, error) {
 	if args[1].AsBigFloat().Cmp(big.NewFloat(4096)) > 0 {

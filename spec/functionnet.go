@@ -62,9 +62,6 @@ var cidrSubnetFunc = fixed(cty.String, func(args []cty.Value) (cty.Value, error)
 
 func addToAddress(a netip.Addr, n *big.Int) netip.Addr {
 	sum := new(big.Int).Add(new(big.Int).SetBytes(a.AsSlice()), n)
-	sum.FillBytes(make([]byte, a.BitLen()/8))
-	b := make([]byte, a.BitLen()/8)
-	sum.FillBytes(b)
-	out, _ := netip.AddrFromSlice(b)
+	out, _ := netip.AddrFromSlice(sum.FillBytes(make([]byte, a.BitLen()/8))) // 4 or 16 bytes
 	return out
 }

@@ -17,6 +17,7 @@ type local struct {
 type localResult struct {
 	state progress
 	value cty.Value
+	size  int
 	refs  map[string]bool
 }
 
@@ -47,12 +48,22 @@ func (l *loader) local(name string, from hcl.Range, s *scope) (cty.Value, bool) 
 		own := &scope{}
 		r.value, ok = l.eval(l.locals[name].attr.Expr, own)
 		r.refs = own.refs
+		if r.size = sizeOf(r.value, maxText); r.size > maxText {
+			l.reports.error(l.locals[name].attr.Expr.Range(), "Value too large", fmt.Sprintf("local.%s holds more than %d MiB.", name, maxText>>20), "")
+			ok = false
+		}
 		leave(ok)
 	}
 	for address := range r.refs {
 		s.record(address)
 	}
 	return r.value, r.state == done
+}
+
+// sizeOfLocal is the size of a local that was evaluated.
+func (l *loader) sizeOfLocal(name string) int {
+	results := &l.locals[name].results
+	return max(results[0].size, results[1].size)
 }
 
 // checkLocals evaluates the locals that nothing uses, so that their mistakes are

@@ -236,6 +236,41 @@ func TestIsDefault(t *testing.T) {
 	}
 }
 
+// The defaults and the words of the language's description.
+func TestDefaults(t *testing.T) {
+	c := mustLoad(t, "instance \"a\" {}\nload_balancer \"b\" {\n backend { instance = instance.a }\n listener \"tcp\" \"80\" {}\n}\n"+
+		"dns_zone \"a.test\" {\n record \"@\" \"A\" { value = instance.a.address }\n}\n"+
+		"simulation \"s\" {\n target = load_balancer.b\n duration = 1\n traffic \"t\" { rate = 1 }\n}\n")
+	got, err := json.Marshal([]any{c.Runtime, c.Simulations, c.LoadBalancers[0].Backends})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, r := range c.Resources() {
+		text, err := json.Marshal(r.Attributes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(append(got, '\n'), text...)
+	}
+	want := strings.Join([]string{
+		`[{"Network":"127.10.0.0/16","Loops":0,"PortOffset":0,"Expose":false,"DNSAddress":""},` +
+			`[{"Name":"s","Target":"load_balancer.b","Listener":"tcp:80","Duration":1000000000,"Warmup":0,"Seed":0,` +
+			`"Traffic":[{"Name":"t","Rate":1,"Arrivals":"poisson","Clients":{"Count":1000,"Network":"203.0.113.0/24","Popularity":0}}],` +
+			`"Faults":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100}]]`,
+		`{"address":"127.10.0.2","address_pinned":false,"deletion_protection":false,"page":[],"ports":[80],"protocol":"http","status":"running","tags":{},"zone":""}`,
+		`{"address":"127.10.0.3","address_pinned":false,"address_type":"internet","backend":[{"address":"","instance":"instance.a","port":0,"weight":100}],` +
+			`"backup_zone":"","delete_protection":false,"primary_zone":"","status":"active","tags":{}}`,
+		`{"backend_port":0,"description":"","drain":"30s","established_timeout":"15m","health_check":{"enabled":true,"healthy_threshold":3,` +
+			`"interval":"2s","port":0,"timeout":"5s","type":"tcp","unhealthy_threshold":3},"port":80,"protocol":"tcp","scheduler":"wrr",` +
+			`"server_group":"","status":"running","when_all_unhealthy":"reject"}`,
+		`{"tags":{}}`,
+		`{"host":"@","ttl":600,"type":"A","values":["127.10.0.2"]}`,
+	}, "\n")
+	if string(got) != want {
+		t.Errorf("got\n%s\nwant\n%s", got, want)
+	}
+}
+
 func TestForcesReplacement(t *testing.T) {
 	var got []string
 	for _, k := range resourceKinds {

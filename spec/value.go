@@ -62,6 +62,27 @@ func fromCty(v cty.Value) any {
 	return out
 }
 
+// sizeOf is about how many bytes of text and elements a value holds; counting
+// stops at most.
+func sizeOf(v cty.Value, most int) int {
+	v, _ = v.Unmark()
+	const element = 16
+	switch {
+	case !v.IsKnown() || v.IsNull():
+		return element
+	case v.Type() == cty.String:
+		return element + len(v.AsString())
+	case !v.CanIterateElements():
+		return element
+	}
+	size := element
+	for it := v.ElementIterator(); it.Next() && size <= most; {
+		_, e := it.Element()
+		size += sizeOf(e, most-size)
+	}
+	return size
+}
+
 // sortedKeys gives the keys of a map in order, and nil for an empty one.
 func sortedKeys[K cmp.Ordered, V any](m map[K]V) []K {
 	return slices.Sorted(maps.Keys(m))

@@ -30,7 +30,7 @@ func build(flags ...string) (string, error) {
 		return "", err
 	}
 	exe := filepath.Join(dir, "slbctl")
-	out, err := exec.Command("go", append(append([]string{"build"}, flags...), "-o", exe, ".")...).CombinedOutput()
+	out, err := exec.Command("go", append(append([]string{"build", "-buildvcs=false"}, flags...), "-o", exe, ".")...).CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -104,6 +105,10 @@ type ground struct {
 // prepare reads the configuration, locks and recovers the state, and looks at
 // the runtime. Nothing is written before the configuration has proved right.
 func (s *session) prepare(v variableFlags, lockTimeout time.Duration, optional bool) (g *ground, err error) {
+	// A plan lives for a fraction of a second and its heap only grows: the
+	// collector lets it, up to what a plan of 5,000 resources may take.
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(48 << 20)
 	g = &ground{store: s.store(), runtime: &daemon{}}
 	if g.state, err = g.store.Read(live); err != nil {
 		return nil, err

@@ -102,6 +102,7 @@ var pages = map[string]page{
 	"runtime stop":   {text: "Nothing serves any more until the daemon is started. What was applied stays recorded.", examples: []string{"slbctl runtime stop"}},
 	"runtime run":    {text: "Writes its log to standard error. SLBCTL_LOG is its level: debug, info, warn or error.", examples: []string{"slbctl -chdir=/srv/lb runtime run"}},
 	"runtime status": {text: "Exit code 1 when the daemon does not run.", examples: []string{"slbctl runtime status"}},
+	"schema":         {text: "For editors that complete and check *.slb.json files.", examples: []string{"slbctl schema > slb.schema.json"}},
 	"version":        {examples: []string{"slbctl version -json"}},
 }
 

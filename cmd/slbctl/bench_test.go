@@ -1,0 +1,132 @@
+package main
+
+import (
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"slbctl/testdata"
+)
+
+// The budgets of a plan, on the real binary. A benchmark holds them, because a
+// test that measures time fails on a busy machine.
+const (
+	quickstartWall = 50 * time.Millisecond
+	plan5000CPU    = 300 * time.Millisecond
+	plan5000Peak   = 60 << 20 // bytes
+)
+
+// BenchmarkPlanQuickstart plans the applied quick start: nothing to do.
+func BenchmarkPlanQuickstart(b *testing.B) {
+	files, err := testdata.Starter("quickstart")
+	if err != nil {
+		b.Fatal(err)
+	}
+	dir := benchFolder(b)
+	if err := os.CopyFS(dir, files); err != nil {
+		b.Fatal(err)
+	}
+	exe := benchApplied(b, dir)
+	if c := measure(b, exe, dir); c.wall > quickstartWall {
+		b.Errorf("a plan of the quick start takes %v, more than %v", c.wall, quickstartWall)
+	}
+}
+
+// BenchmarkPlan5000 plans 5,000 instances: all new, and applied with nothing to do;
+// of one counted block and of 5,000 blocks.
+func BenchmarkPlan5000(b *testing.B) {
+	const settings = "runtime {\n  network = \"127.99.0.0/16\"\n  port_offset = 8000\n}\n"
+	counted := settings + "instance \"web\" {\n  count = 5000\n  zone  = \"b\"\n  page \"/\" { content = \"web ${count.index}\" }\n}\n"
+	var blocks strings.Builder
+	blocks.WriteString(settings)
+	for i := range 5000 {
+		fmt.Fprintf(&blocks, "instance \"web%d\" {\n  zone = \"b\"\n  page \"/\" { content = \"web %d\" }\n}\n", i, i)
+	}
+	for _, c := range []struct{ name, config string }{{"counted", counted}, {"blocks", blocks.String()}} {
+		dir := benchFolder(b)
+		if err := os.WriteFile(filepath.Join(dir, "main.slb.hcl"), []byte(c.config), 0o644); err != nil {
+			b.Fatal(err)
+		}
+		exe := benchBinary(b)
+		b.Run(c.name+"/new", func(b *testing.B) { withinBudget(b, measure(b, exe, dir)) })
+		benchApplied(b, dir)
+		b.Run(c.name+"/no-op", func(b *testing.B) { withinBudget(b, measure(b, exe, dir)) })
+		benchRun(b, exe, dir, "destroy", "-auto-approve")
+	}
+}
+
+func withinBudget(b *testing.B, c cost) {
+	if c.cpu > plan5000CPU {
+		b.Errorf("a plan of 5,000 instances takes %v of CPU, more than %v", c.cpu, plan5000CPU)
+	}
+	if c.peak > plan5000Peak {
+		b.Errorf("a plan of 5,000 instances takes %d MiB, more than %d", c.peak>>20, plan5000Peak>>20)
+	}
+}
+
+// cost is what one process took, each the median of its runs.
+type cost struct {
+	wall, cpu time.Duration
+	peak      int64 // bytes
+}
+
+// measure runs `slbctl plan` b.N times, at least five, and reports the medians.
+func measure(b *testing.B, exe, dir string) cost {
+	var walls, cpus, peaks []float64
+	for range max(b.N, 5) {
+		began := time.Now()
+		state := benchRun(b, exe, dir, "plan")
+		walls = append(walls, float64(time.Since(began)))
+		cpus = append(cpus, float64(state.SystemTime()+state.UserTime()))
+		peaks = append(peaks, float64(state.SysUsage().(*syscall.Rusage).Maxrss)*1024)
+	}
+	c := cost{time.Duration(median(walls)), time.Duration(median(cpus)), int64(median(peaks))}
+	b.ReportMetric(float64(c.wall.Microseconds())/1000, "wall-ms")
+	b.ReportMetric(float64(c.cpu.Microseconds())/1000, "cpu-ms")
+	b.ReportMetric(float64(c.peak)/(1<<20), "peak-MiB")
+	b.ReportMetric(0, "ns/op") // says nothing here
+	return c
+}
+
+func median(v []float64) float64 {
+	slices.Sort(v)
+	return v[len(v)/2]
+}
+
+func benchBinary(b *testing.B) string {
+	b.Helper()
+	exe, err := builtPlain()
+	if err != nil {
+		b.Fatal(err)
+	}
+	return exe
+}
+
+func benchFolder(b *testing.B) string {
+	b.Setenv("SLBCTL_PORT_OFFSET", "8000")
+	return b.TempDir()
+}
+
+// benchApplied applies the folder's configuration and releases it at the end.
+func benchApplied(b *testing.B, dir string) string {
+	exe := benchBinary(b)
+	benchRun(b, exe, dir, "apply", "-auto-approve")
+	b.Cleanup(func() { benchRun(b, exe, dir, "runtime", "stop") })
+	return exe
+}
+
+func benchRun(b *testing.B, exe, dir string, args ...string) *os.ProcessState {
+	b.Helper()
+	cmd := exec.Command(exe, args...)
+	cmd.Dir = dir
+	if out, err := cmd.CombinedOutput(); err != nil {
+		b.Fatalf("slbctl %s: %v\n%s", strings.Join(args, " "), err, out)
+	}
+	return cmd.ProcessState
+}
