@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	goruntime "runtime"
 	"runtime/debug"
 	"strconv"
 	"time"
@@ -106,7 +107,9 @@ type ground struct {
 // the runtime. Nothing is written before the configuration has proved right.
 func (s *session) prepare(v variableFlags, lockTimeout time.Duration, optional bool) (g *ground, err error) {
 	// A plan lives for a fraction of a second and its heap only grows: the
-	// collector lets it, up to what a plan of 5,000 resources may take.
+	// collector lets it, up to what a plan of 5,000 resources may take. A second
+	// processor would do little but collect more often.
+	goruntime.GOMAXPROCS(1)
 	debug.SetGCPercent(400)
 	debug.SetMemoryLimit(48 << 20)
 	g = &ground{store: s.store(), runtime: &daemon{}}
