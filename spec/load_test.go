@@ -232,6 +232,7 @@ func FuzzLoad(f *testing.F) {
 			f.Add(string(src), false)
 		}
 	}
+	base, _ := attributeExamples(f)
 	f.Add(base, false)
 	f.Add(`{"instance": {"a": {"page": {"/": {"content": "${count.index}"}}}}}`, true)
 	dir := f.TempDir()

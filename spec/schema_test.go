@@ -10,195 +10,69 @@ import (
 	"testing"
 )
 
-// base has every block, each with a line that an example can take the place of.
-const base = `
-instance "base" {
-  zone = "z" # instance.zone
-  # instance
-  page "/" {
-    # page
-  }
-}
-instance "behind" {
-  zone  = "z"
-  ports = [80, 82]
-}
-instance "other" {
-  ports = [80, 82]
-}
-server_group "base" {
-  # server_group
-  backend {
-    instance = instance.behind # backend.instance
-    # backend
-  }
-}
-load_balancer "base" {
-  # load_balancer
-  backend { instance = instance.behind }
-  listener "tcp" "80" {
-    # listener
-    health_check {
-      # health_check
-    }
-  }
-}
-load_balancer "many" {
-  backend { instance = instance.behind }
-  backend { instance = instance.base }
-  listener "tcp" "80" {}
-  listener "tcp" "82" {}
-}
-dns_zone "a.test" {
-  # dns_zone
-  record "a" "A" {
-    value = "127.0.0.1" # record.value
-    # record
-  }
-}
-runtime {
-  # runtime
-}
-simulation "s" {
-  target   = load_balancer.many # simulation.target
-  listener = "tcp:80"           # simulation.listener
-  duration = "1m"               # simulation.duration
-  # simulation
-  traffic "t" {
-    rate    = 10 # traffic.rate
-    clients = { count = 10 } # traffic.clients
-    # traffic
-  }
-  fault "f" {
-    at     = 1               # fault.at
-    target = instance.behind # fault.target
-    # fault
-  }
-  expect "e" {
-    metric = "share"         # expect.metric
-    of     = instance.behind # expect.of
-    max    = 0.5             # expect.max
-    # expect
-  }
-}
-`
-
-// examples holds, for every label, attribute and inner block of every table,
-// something else than what base says. A table entry without an example fails
-// TestEveryAttributeChangesTheConfig. Where base has a line "# block.name", the
-// example takes its place, else it takes that of "# block". Labels are replaced
-// in the header.
-var examples = map[string]string{
-	"instance.count": "2", "instance.for_each": `{ x = "1", y = "2" }`, "instance.tags": `{ a = "b" }`,
-	"instance.zone": `"z9"`, "instance.address": `"127.10.0.99"`, "instance.ports": "[81, 82]",
-	"instance.protocol": `"tcp_echo"`, "instance.status": `"stopped"`, "instance.deletion_protection": "true",
-	"instance.page": `page "/x" { content = "x" }`, "instance.lifecycle": "lifecycle { prevent_destroy = true }",
-
-	"page.path": `page "/"|page "/y"`, "page.content": `"<p>"`, "page.file": `"page.txt"`, "page.status": "404",
-	"page.content_type": `"image/png"`, "page.headers": `{ X-A = "b" }`,
-
-	"server_group.count": "2", "server_group.for_each": `toset(["x", "y"])`, "server_group.tags": `{ a = "b" }`,
-	"server_group.type": `"vserver"`, "server_group.backend": "backend { instance = instance.other }",
-	"server_group.lifecycle": "lifecycle { prevent_destroy = true }",
-
-	"backend.instance": "instance.other", "backend.port": "82", "backend.weight": "7",
-	"backend.address": "instance = instance.behind # backend.instance|address = \"127.0.0.1\"\nport = 80",
-
-	"load_balancer.count": "2", "load_balancer.for_each": `{ x = 1, y = 2 }`, "load_balancer.tags": `{ a = "b" }`,
-	"load_balancer.address_type": `"intranet"`, "load_balancer.address": `"127.10.0.98"`, "load_balancer.primary_zone": `"z1"`,
-	"load_balancer.backup_zone": `"z2"`, "load_balancer.status": `"inactive"`, "load_balancer.delete_protection": "true",
-	"load_balancer.backend": "backend { instance = instance.other }", "load_balancer.listener": "listener \"tcp\" \"81\" {}",
-	"load_balancer.lifecycle": "lifecycle { prevent_destroy = true }",
-
-	"listener.protocol": `listener "tcp" "80"|listener "tcp" "80"`, "listener.port": `listener "tcp" "80"|listener "tcp" "83"`,
-	"listener.server_group": "server_group.base", "listener.backend_port": "82",
-	"listener.scheduler": `"tch"`, "listener.status": `"stopped"`, "listener.description": `"text"`, "listener.drain": "0",
-	"listener.when_all_unhealthy": `"forward"`, "listener.established_timeout": `"10ms"`,
-	"listener.health_check": "# health_check|enabled = false",
-
-	"health_check.enabled": "false", "health_check.type": `"tcp"`, "health_check.port": "82", "health_check.interval": "3",
-	"health_check.timeout": `"1m"`, "health_check.healthy_threshold": "1", "health_check.unhealthy_threshold": "10",
-
-	"dns_zone.count": "0", "dns_zone.for_each": "{}", "dns_zone.tags": `{ a = "b" }`,
-	"dns_zone.record": `record "b" "A" { value = "127.0.0.1" }`, "dns_zone.lifecycle": "lifecycle { prevent_destroy = true }",
-	"record.host": `record "a"|record "c"`, "record.type": `"a" "A"|"a" "TXT"`, "record.value": `"127.0.0.9"`, "record.ttl": "60",
-	"record.values": `value = "127.0.0.1"|values = ["127.0.0.8", "127.0.0.9"]`,
-
-	"runtime.network": `"127.20.0.0/16"`, "runtime.loops": "3", "runtime.port_offset": "8000", "runtime.expose": "true",
-	"runtime.dns_address": `"127.0.0.1:5353"`,
-
-	"simulation.name": `simulation "s"|simulation "other"`, "simulation.target": "load_balancer.base", "simulation.listener": `"tcp:82"`,
-	"simulation.duration": `"5m"`, "simulation.warmup": `"1s"`, "simulation.seed": "7",
-	"simulation.traffic": `traffic "more" { rate = 5 }`,
-	"simulation.fault":   "fault \"later\" {\n at = \"1s\"\n target = instance.base\n}",
-	"simulation.expect":  "expect \"more\" {\n metric = \"errors\"\n max = 0\n}",
-
-	"traffic.name": `traffic "t"|traffic "other"`, "traffic.rate": "11", "traffic.arrivals": `"constant"`, "traffic.clients": "{ count = 7 }",
-	"clients.count": "count = 10|count = 5", "clients.network": `count = 10|count = 10, network = "10.0.0.0/8"`,
-	"clients.popularity": "count = 10|count = 10, popularity = 1.05",
-	"fault.name":         `fault "f"|fault "other"`, "fault.at": "3", "fault.for": "4", "fault.target": "[instance.base]",
-	"fault.zone": `target = instance.behind # fault.target|zone = "z"`, "fault.mode": `"hang"`,
-	"expect.name": `expect "e"|expect "other"`, "expect.metric": "of     = instance.behind # expect.of|",
-	"expect.of": "instance.base", "expect.min": "0.1", "expect.max": "0.9", "expect.during": `"steady"`,
-}
-
-// alsoReplace is what else an example needs.
-var alsoReplace = map[string][2]string{
-	"expect.metric":     {`"share"`, `"error_rate"`},
-	"instance.protocol": {"page \"/\" {\n    # page\n  }", ""},
-	"simulation.target": {"listener = \"tcp:80\"           # simulation.listener", ""},
+// attributeExamples reads a configuration with every block, and for each label,
+// attribute and inner block a change of it; package main's test uses them too.
+func attributeExamples(t testing.TB) (base string, examples map[string]struct{ Replace [][2]string }) {
+	t.Helper()
+	source, err := os.ReadFile("../testdata/attributes/base.slb.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	data, err := os.ReadFile("../testdata/attributes/examples.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &examples); err != nil {
+		t.Fatal(err)
+	}
+	return string(source), examples
 }
 
 // oneWord names what has a single word in the language so far.
 var oneWord = []string{"server_group.type", "health_check.type", "listener.protocol"}
 
-// TestEveryAttributeChangesTheConfig writes each example into base and looks for
-// the difference in what plan, runtime and simulator read.
+// TestEveryAttributeChangesTheConfig makes each change and looks for the difference
+// in what plan, runtime and simulator read. An attribute without an example fails.
 func TestEveryAttributeChangesTheConfig(t *testing.T) {
 	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, faultBlock, expectBlock, pageBlock, backendBlock, healthCheckBlock}
 	for _, k := range resourceKinds {
 		tables = append(tables, k.block)
 	}
-	before := describeConfig(t, base)
+	var ids []string
 	for _, b := range tables {
 		for _, list := range [][]attribute{b.labels, b.attributes} {
 			for _, a := range list {
 				if !a.computed {
-					testChange(t, b.name+"."+a.name, "# "+b.name, a.name+" = ", before)
+					ids = append(ids, b.name+"."+a.name)
 				}
 			}
 		}
 		for _, c := range b.blocks {
-			testChange(t, b.name+"."+c.name, "# "+b.name, "", before)
+			ids = append(ids, b.name+"."+c.name)
 		}
 	}
-}
-
-func testChange(t *testing.T, id, marker, prefix, before string) {
-	t.Run(id, func(t *testing.T) {
-		example := examples[id]
-		old, replacement, found := strings.Cut(example, "|")
-		switch {
-		case example == "":
-			t.Fatal("no example: add one to the table in this file")
-		case found:
-		case strings.Contains(base, "# "+id+"\n"):
-			end := strings.Index(base, "# "+id+"\n")
-			old, replacement = base[strings.LastIndex(base[:end], "\n")+1:end], prefix+example+" "
-		default:
-			old, replacement = marker+"\n", prefix+example+"\n"
-		}
-		if !strings.Contains(base, old) {
-			t.Fatalf("base has no %q", old)
-		}
-		src := strings.Replace(base, old, replacement, 1)
-		if also, ok := alsoReplace[id]; ok {
-			src = strings.Replace(src, also[0], also[1], 1)
-		}
-		if after := describeConfig(t, src); before == after && !slices.Contains(oneWord, id) {
-			t.Errorf("%q changes nothing", replacement)
-		}
-	})
+	base, examples := attributeExamples(t)
+	before := describeConfig(t, base)
+	for _, id := range ids {
+		t.Run(id, func(t *testing.T) {
+			src := base
+			for _, r := range examples[id].Replace {
+				if !strings.Contains(src, r[0]) {
+					t.Fatalf("base.slb.hcl has no %q", r[0])
+				}
+				src = strings.Replace(src, r[0], r[1], 1)
+			}
+			if src == base && !slices.Contains(oneWord, id) {
+				t.Fatal("no example: add one to testdata/attributes/examples.json")
+			}
+			if after := describeConfig(t, src); before == after && !slices.Contains(oneWord, id) {
+				t.Errorf("%v changes nothing", examples[id].Replace)
+			}
+		})
+	}
+	if len(examples) != len(ids) {
+		t.Errorf("%d examples for %d attributes and blocks", len(examples), len(ids))
+	}
 }
 
 func describeConfig(t *testing.T, src string) string {
@@ -312,6 +186,7 @@ func TestJSONSchema(t *testing.T) {
 
 // Every recorded attribute survives the way to JSON and back.
 func TestEncodeIsWhatJSONDecodes(t *testing.T) {
+	base, _ := attributeExamples(t)
 	c := mustLoadErrors(t, base)
 	for _, r := range c.Resources() {
 		text, err := json.Marshal(r.Attributes)

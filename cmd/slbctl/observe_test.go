@@ -1,0 +1,196 @@
+package main
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	mdns "github.com/miekg/dns"
+
+	"slbctl/planner"
+	"slbctl/runtime/balance"
+	"slbctl/runtime/dns"
+	"slbctl/sim"
+	"slbctl/spec"
+)
+
+// views are what a user can observe of a configuration, each computed by the code
+// that shows it. testdata/attributes/examples.json names for each attribute the view
+// in which it is seen.
+var views = map[string]func(t *testing.T, before, after *spec.Config) string{
+	"balancer":  viewBalancer,
+	"instances": viewInstances,
+	"names":     viewNames,
+	"sim":       viewSim,
+	"plan":      viewPlan,
+	"traffic":   viewTraffic,
+	"destroy":   viewDestroy,
+}
+
+// TestEveryAttributeIsSeen proves of every attribute that it changes something a
+// user can observe. That the examples are complete is a test of package spec.
+func TestEveryAttributeIsSeen(t *testing.T) {
+	var examples map[string]struct {
+		Replace [][2]string
+		Seen    string
+	}
+	data, err := os.ReadFile("../../testdata/attributes/examples.json")
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := json.Unmarshal(data, &examples); err != nil {
+		t.Fatal(err)
+	}
+	source, err := os.ReadFile("../../testdata/attributes/base.slb.hcl")
+	if err != nil {
+		t.Fatal(err)
+	}
+	before := loaded(t, string(source))
+	for id, example := range examples {
+		if example.Seen == "" {
+			continue // has one possible value so far
+		}
+		t.Run(id, func(t *testing.T) {
+			changed := string(source)
+			for _, r := range example.Replace {
+				changed = strings.Replace(changed, r[0], r[1], 1)
+			}
+			view := views[example.Seen]
+			if view == nil {
+				t.Fatalf("there is no view %q", example.Seen)
+			}
+			after := loaded(t, changed)
+			if view(t, before, before) == view(t, before, after) {
+				t.Errorf("%s does not show in %s", id, example.Seen)
+			}
+		})
+	}
+}
+
+func loaded(t *testing.T, source string) *spec.Config {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{"main.slb.hcl": source, "page.txt": "from a file"} {
+		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	config, found := spec.Load(dir, spec.Options{})
+	if found.HasErrors() {
+		t.Fatalf("%v\nin:\n%s", found, source)
+	}
+	return config
+}
+
+// viewBalancer is what the live balancer decides with: where listeners listen, who
+// is behind them with which share, how they are probed, when connections end.
+func viewBalancer(t *testing.T, _, c *spec.Config) string {
+	listeners, err := balance.Compile(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, l := range listeners {
+		well := l.Table(func(int) balance.Health { return balance.Normal }).Shares()
+		ill := l.Table(func(int) balance.Health { return balance.Abnormal }).Shares()
+		fmt.Fprintln(&b, l.Endpoint, l.Serving, l.Scheduler, l.Check, l.Drain, l.EstablishedTimeout, well, ill)
+		for _, backend := range l.Backends {
+			fmt.Fprintln(&b, backend.Name, backend.Endpoint, backend.CheckEndpoint, backend.Weight)
+		}
+	}
+	return b.String()
+}
+
+// viewInstances is what the web servers are told to serve.
+func viewInstances(_ *testing.T, _, c *spec.Config) string {
+	var b strings.Builder
+	for _, i := range c.Instances {
+		fmt.Fprintln(&b, i.Address, i.IP, i.Ports, i.Protocol, i.Status, i.Pages)
+	}
+	return b.String()
+}
+
+// viewNames is what the name server answers.
+func viewNames(t *testing.T, _, c *spec.Config) string {
+	zones, err := dns.Compile(c.DNSZones)
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := dns.New()
+	defer server.Close()
+	if err := server.Listen(netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
+		t.Fatal(err)
+	}
+	server.Serve(zones)
+	var b strings.Builder
+	for _, name := range []string{"a.a.test.", "b.a.test.", "c.a.test."} {
+		for _, qtype := range []uint16{mdns.TypeA, mdns.TypeTXT} {
+			answer, err := mdns.Exchange(new(mdns.Msg).SetQuestion(name, qtype), server.Addr().String())
+			if err != nil {
+				t.Fatal(err)
+			}
+			fmt.Fprintln(&b, name, mdns.RcodeToString[answer.Rcode], answer.Answer)
+		}
+	}
+	return b.String()
+}
+
+// viewSim is the report of all simulations.
+func viewSim(t *testing.T, _, c *spec.Config) string {
+	var b strings.Builder
+	for _, s := range c.Simulations {
+		r, err := sim.Run(c, s.Name, sim.Options{})
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := sim.WriteText(&b, []*sim.Result{r}, false); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return b.String()
+}
+
+// viewPlan is the text of the plan from one configuration, applied, to the next.
+func viewPlan(t *testing.T, before, after *spec.Config) string {
+	var b strings.Builder
+	if err := planned(t, before, after).WriteText(&b, planner.Style{}); err != nil {
+		t.Fatal(err)
+	}
+	return b.String()
+}
+
+// viewTraffic is what the loss of a server or a zone does.
+func viewTraffic(t *testing.T, _, after *spec.Config) string {
+	text, err := json.Marshal(planned(t, &spec.Config{Runtime: after.Runtime}, after).Traffic)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(text)
+}
+
+// viewDestroy is whether what is applied may be destroyed.
+func viewDestroy(t *testing.T, _, after *spec.Config) string {
+	applied := planned(t, &spec.Config{Runtime: after.Runtime}, after).Next
+	_, err := planner.Make(planner.Input{State: applied, Destroy: true, SkipTraffic: true})
+	return fmt.Sprint(err)
+}
+
+func planned(t *testing.T, before, after *spec.Config) *planner.Plan {
+	t.Helper()
+	first, err := planner.Make(planner.Input{Config: before, SkipTraffic: true})
+	if err != nil {
+		t.Fatal(err)
+	}
+	p, err := planner.Make(planner.Input{
+		Config: after, State: first.Next,
+		Observed: planner.Observed{Running: true, Generation: first.Next.Generation, Hash: first.Next.ConfigHash},
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
