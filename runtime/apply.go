@@ -28,6 +28,12 @@ type change struct {
 	bound    []netip.AddrPort     // sockets that this change has bound
 	names    *dns.Server          // a name server that this change has started
 	sick     map[target]bool      // was abnormal before: may take its time
+	next     map[string]*listener // the new ones, from commit on
+
+	// lenient is a daemon that comes back: what it cannot have it goes without,
+	// so that a port somebody else took stops neither the rest nor the next apply.
+	lenient  bool
+	problems []string
 }
 
 // Apply implements control.Engine. Up to commit nothing that serves is touched;
@@ -77,24 +83,39 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 	if err := e.prepare(ctx, c); err != nil {
 		return refusal(control.CodeRefused, err, e.withdraw(c))
 	}
+	if err := e.convince(ctx, c); err != nil {
+		return refusal(control.CodeVerify, err, e.withdraw(c))
+	}
 	durable.Failpoint("prepared")
-	err := e.commit(ctx, c)
+	err := e.commit(c)
 	code := control.CodeRefused
 	if err == nil && c.req.Wait != control.WaitNone {
-		err, code = e.verify(ctx, c), control.CodeVerify
+		if err, code = e.judge(ctx, c), control.CodeVerify; err == nil {
+			e.report(c)
+		}
 	}
 	durable.Failpoint("verified")
 	if err == nil {
-		err, code = writeCommitted(durable.OS, e.dir, c.after), control.CodeRefused
+		err, code = e.persist(c), control.CodeRefused
 	}
 	if err != nil {
 		return refusal(code, err, e.rollback(c))
 	}
 	e.mu.Lock()
-	e.live = c.after
+	e.live, e.problems = c.after, nil
 	e.mu.Unlock()
 	durable.Failpoint("committed")
 	return nil
+}
+
+// persist makes the new generation the one that the daemon comes back with. When
+// that fails half way, the old one is put back.
+func (e *engine) persist(c *change) error {
+	err := writeCommitted(durable.OS, e.dir, c.after)
+	if err == nil || c.before.Generation == 0 {
+		return err
+	}
+	return errors.Join(err, writeCommitted(durable.OS, e.dir, c.before))
 }
 
 func refusal(code string, err, undo error) error {
@@ -111,9 +132,13 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 		return err
 	}
 	if e.balancer == nil {
-		if e.balancer, err = proxy.New(proxy.Options{Loops: c.req.Config.Runtime.Loops}); err != nil {
+		balancer, err := proxy.New(proxy.Options{Loops: c.req.Config.Runtime.Loops})
+		if err != nil {
 			return err
 		}
+		e.mu.Lock()
+		e.balancer = balancer
+		e.mu.Unlock()
 	} else if loops := c.req.Config.Runtime.Loops; loops != c.before.Config.Runtime.Loops {
 		c.step(control.PhasePrepare, "", "warning: the number of loops changes when the runtime is started anew")
 	}
@@ -126,7 +151,7 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 	if err := e.bindNames(c); err != nil {
 		return err
 	}
-	e.settle(ctx, c)
+	e.startProbes(c)
 	return nil
 }
 
@@ -135,6 +160,10 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 func (e *engine) startInstances(ctx context.Context, c *change) error {
 	running := e.wanted(c.before)
 	added := without(instancesOf(c.after), served(running))
+	if c.lenient {
+		c.problems = append(c.problems, e.fleet.setMost(ctx, added)...)
+		return nil
+	}
 	if err := e.fleet.set(ctx, append(running, added...)); err != nil {
 		return err
 	}
@@ -155,7 +184,11 @@ func (e *engine) bind(c *change) error {
 		}
 		socket, err := e.balancer.Bind(l.Endpoint)
 		if err != nil {
-			return fmt.Errorf("%s: %w", l.Address, err)
+			if err = fmt.Errorf("%s: %w", l.Address, err); !c.lenient {
+				return err
+			}
+			c.problems = append(c.problems, err.Error())
+			continue
 		}
 		e.mu.Lock()
 		e.sockets[l.Endpoint] = socket
@@ -174,7 +207,11 @@ func (e *engine) bindNames(c *change) error {
 	}
 	names := dns.New()
 	if err := names.Listen(want); err != nil {
-		return fmt.Errorf("name server: %w", errors.Join(err, names.Close()))
+		if err = fmt.Errorf("name server: %w", errors.Join(err, names.Close())); !c.lenient {
+			return err
+		}
+		c.problems = append(c.problems, err.Error())
+		return nil
 	}
 	c.names = names
 	c.step(control.PhasePrepare, "", "the name server listens on "+want.String())
@@ -183,7 +220,7 @@ func (e *engine) bindNames(c *change) error {
 
 // commit swaps: the handlers of all sockets, then the names, then what the
 // instances answer.
-func (e *engine) commit(ctx context.Context, c *change) error {
+func (e *engine) commit(c *change) error {
 	next := make(map[string]*listener, len(c.compiled))
 	e.mu.Lock()
 	for _, s := range c.compiled {
@@ -198,17 +235,25 @@ func (e *engine) commit(ctx context.Context, c *change) error {
 		e.retable(l)
 		next[s.Address] = l
 	}
+	c.next = next
 	e.serve(next)
 	e.mu.Unlock()
 	if names := e.nameServer(c); names != nil {
 		names.Serve(c.zones)
 	}
 	c.step(control.PhaseCommit, "", fmt.Sprintf("generation %d takes over", c.req.Generation))
+	if c.lenient {
+		return nil // they serve what they should since prepare
+	}
+	// The time that servers had to get well may be up; this step has its own.
+	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	defer cancel()
 	wanted := instancesOf(c.after)
 	return e.fleet.set(ctx, append(wanted, without(e.wanted(c.before), served(wanted))...))
 }
 
-// serve makes a generation's listeners the live ones. The caller holds mu.
+// serve makes a generation's listeners the live ones. A socket that it does not use
+// keeps its handler until it is closed. The caller holds mu.
 func (e *engine) serve(listeners map[string]*listener) {
 	handlers := map[netip.AddrPort]*proxy.Handler{}
 	for _, l := range listeners {
@@ -216,8 +261,10 @@ func (e *engine) serve(listeners map[string]*listener) {
 			handlers[l.spec.Endpoint] = l.handler
 		}
 	}
-	for ep, socket := range e.sockets {
-		socket.Serve(handlers[ep])
+	for ep, h := range handlers {
+		if socket := e.sockets[ep]; socket != nil { // one is missing after a lenient start
+			socket.Serve(h)
+		}
 	}
 	e.listeners = listeners
 }
@@ -244,6 +291,10 @@ func (e *engine) rollback(c *change) error {
 		if zones, err = dns.Compile(c.before.Config.DNSZones); err == nil {
 			e.names.Serve(zones)
 		}
+	}
+	// What reached servers that go again may finish, as if it had been drained.
+	if gone := leavers(c.next, c.old); len(gone) > 0 {
+		e.begin(&drain{backends: gone})
 	}
 	return errors.Join(err, e.withdraw(c))
 }

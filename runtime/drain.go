@@ -38,13 +38,17 @@ func (e *engine) retire(c *change) {
 	e.closeUnused(c)
 	e.retireNames(c)
 	e.probe(c.compiled)
-	d := e.startDrain(c)
+	d := &drain{
+		backends:  leavers(c.old, e.listeners),
+		instances: without(instancesOf(c.before), served(instancesOf(c.after))),
+	}
 	if len(d.backends)+len(d.instances) == 0 {
 		return
 	}
-	e.mu.Lock()
-	e.drains = append(e.drains, d)
-	e.mu.Unlock()
+	for i := range d.instances {
+		d.instances[i].Draining = true
+	}
+	e.begin(d)
 	// Their instances say "Connection: close" from now on.
 	if err := e.fleet.set(e.life, e.wanted(c.after)); err != nil {
 		e.log.Error("drain instances", "error", err)
@@ -52,7 +56,6 @@ func (e *engine) retire(c *change) {
 	for _, b := range d.backends {
 		c.step(control.PhaseDrain, b.listener, fmt.Sprintf("%s finishes its connections until %s", orElse(b.backend, "the listener"), b.until.Format(time.TimeOnly)))
 	}
-	go e.finish(d)
 }
 
 // closeUnused closes the sockets that no listener serves on any more.
@@ -71,34 +74,39 @@ func (e *engine) closeUnused(c *change) {
 	}
 }
 
-// startDrain marks what goes. A backend goes when it left its listener, moved to
-// another endpoint, or its listener stopped serving.
-func (e *engine) startDrain(c *change) *drain {
-	d := &drain{instances: without(instancesOf(c.before), served(instancesOf(c.after)))}
+// leavers marks the connections to what one generation of listeners has and the
+// next has not: a backend that left its listener or moved to another endpoint, and
+// all of a listener that serves no more.
+func leavers(from, to map[string]*listener) (gone []draining) {
 	now := time.Now()
-	for _, old := range c.old {
+	for _, old := range from {
 		if !old.spec.Serving {
 			continue
 		}
 		until := now.Add(old.spec.Drain)
-		next := e.listeners[old.spec.Address]
+		next := to[old.spec.Address]
 		if next == nil || !next.spec.Serving {
 			done := old.handler.DrainAll(until)
-			d.backends = append(d.backends, draining{old.handler, old.spec.Address, "", until, done})
+			gone = append(gone, draining{old.handler, old.spec.Address, "", until, done})
 			continue
 		}
 		for _, b := range old.spec.Backends {
-			stays := slices.ContainsFunc(next.spec.Backends, func(n balance.Backend) bool { return n.Name == b.Name && n.Endpoint == b.Endpoint })
-			if !stays {
+			stays := func(n balance.Backend) bool { return n.Endpoint == b.Endpoint }
+			if !slices.ContainsFunc(next.spec.Backends, stays) {
 				done := old.handler.Drain(b.Name, b.Endpoint, until)
-				d.backends = append(d.backends, draining{old.handler, old.spec.Address, b.Name, until, done})
+				gone = append(gone, draining{old.handler, old.spec.Address, b.Name, until, done})
 			}
 		}
 	}
-	for i := range d.instances {
-		d.instances[i].Draining = true
-	}
-	return d
+	return gone
+}
+
+// begin lets a drain run until it is finished.
+func (e *engine) begin(d *drain) {
+	e.mu.Lock()
+	e.drains = append(e.drains, d)
+	e.mu.Unlock()
+	go e.finish(d)
 }
 
 // finish waits for a drain and then stops its instances.

@@ -39,9 +39,11 @@ type engine struct {
 	listeners map[string]*listener // of the live generation, by address
 	sockets   map[netip.AddrPort]*proxy.Socket
 	verdicts  map[target]health.Event
+	probed    map[target]bool
 	changed   chan struct{} // closed and replaced at every verdict and drain
 	drains    []*drain
 	names     *dns.Server
+	problems  []string // what could not be brought back at the start
 
 	fleet  *fleet
 	prober *health.Prober
@@ -167,7 +169,11 @@ func (e *engine) SetInstance(ctx context.Context, address string, running bool) 
 func (e *engine) observe(ev health.Event) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
-	e.verdicts[target{ev.Listener, ev.Backend, ev.Endpoint}] = ev
+	t := target{ev.Listener, ev.Backend, ev.Endpoint}
+	if !e.probed[t] {
+		return // a late report on a server that is not asked about any more
+	}
+	e.verdicts[t] = ev
 	if l := e.listeners[ev.Listener]; l != nil {
 		e.retable(l)
 	}

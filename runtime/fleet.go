@@ -10,6 +10,7 @@ import (
 	"strconv"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -23,7 +24,7 @@ import (
 type fleet struct {
 	engine *engine
 
-	alive atomic.Bool // the child serves
+	alive atomic.Bool // the child serves what was last set
 
 	mu     sync.Mutex
 	child  *webserver.Child
@@ -49,7 +50,41 @@ func (f *fleet) set(ctx context.Context, instances []webserver.Instance) error {
 		return err
 	}
 	f.wanted = instances
+	f.alive.Store(true)
 	return nil
+}
+
+// setMost makes all instances so that can be had, and tells what is wrong with the
+// others.
+func (f *fleet) setMost(ctx context.Context, instances []webserver.Instance) (problems []string) {
+	var accepted []webserver.Instance
+	var try func(more []webserver.Instance)
+	try = func(more []webserver.Instance) {
+		all := slices.Concat(accepted, more)
+		err := f.set(ctx, all)
+		switch half := len(more) / 2; {
+		case err == nil:
+			accepted = all
+		case half == 0:
+			problems = append(problems, err.Error())
+		default:
+			try(more[:half])
+			try(more[half:])
+		}
+	}
+	try(instances)
+	return problems
+}
+
+// adopt takes over the child that a killed daemon left behind, if there is one.
+func (f *fleet) adopt(ctx context.Context) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	child, err := webserver.Dial(ctx, childPath(f.engine.folder))
+	if err != nil {
+		return nil // none is left
+	}
+	return f.take(child)
 }
 
 func (f *fleet) shutdown() error {
@@ -64,23 +99,25 @@ func (f *fleet) shutdown() error {
 	return f.child.Shutdown(ctx)
 }
 
-// raise finds the child or starts it. The caller holds mu.
+// raise starts a child. The caller holds mu.
 func (f *fleet) raise(ctx context.Context) error {
+	if err := spawn(ctx, f.engine.dir, f.engine.exe, "instances"); err != nil {
+		return fmt.Errorf("start the instances' process: %w", err)
+	}
 	child, err := webserver.Dial(ctx, childPath(f.engine.folder))
 	if err != nil {
-		if err := spawn(ctx, f.engine.dir, f.engine.exe, "instances"); err != nil {
-			return fmt.Errorf("start the instances' process: %w", err)
-		}
-		if child, err = webserver.Dial(ctx, childPath(f.engine.folder)); err != nil {
-			return fmt.Errorf("reach the instances' process: %w", err)
-		}
+		return fmt.Errorf("reach the instances' process: %w", err)
 	}
+	return f.take(child)
+}
+
+// take makes a child ours and watches it. The caller holds mu.
+func (f *fleet) take(child *webserver.Child) error {
 	pidfd, err := unix.PidfdOpen(child.PID(), 0)
 	if err != nil {
 		return fmt.Errorf("watch the instances' process %d: %w", child.PID(), err)
 	}
 	f.child = child
-	f.alive.Store(true)
 	go f.watch(os.NewFile(uintptr(pidfd), "pidfd"))
 	return nil
 }
@@ -96,23 +133,43 @@ func (f *fleet) watch(pidfd *os.File) {
 		}
 	}
 	f.mu.Lock()
-	defer f.mu.Unlock()
+	wanted, ended := f.wanted, f.ended
+	f.child.Close()
 	f.child = nil
 	f.alive.Store(false)
-	if f.ended {
+	f.mu.Unlock()
+	if ended {
 		return
 	}
-	log := f.engine.log
-	log.Error("the instances' process died; it is started again")
-	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
+	f.engine.log.Error("the instances' process died; it is started again")
+	for delay := time.Duration(0); ; delay = min(2*delay+10*time.Millisecond, time.Second) {
+		select {
+		case <-f.engine.life.Done():
+			return
+		case <-time.After(delay):
+		}
+		if f.comesBack(wanted) {
+			return
+		}
+	}
+}
+
+// comesBack makes the instances so again after their process has died, unless
+// somebody else has done so by now.
+func (f *fleet) comesBack(wanted []webserver.Instance) bool {
+	f.mu.Lock()
+	raised := f.child != nil || f.ended
+	f.mu.Unlock()
+	if raised {
+		return true
+	}
+	ctx, cancel := context.WithTimeout(f.engine.life, stopPatience)
 	defer cancel()
-	if err := f.raise(ctx); err != nil {
-		log.Error("the instances do not come back; `slbctl apply` tries again", "error", err)
-		return
+	err := f.set(ctx, wanted)
+	if err != nil {
+		f.engine.log.Error("the instances do not come back", "error", err)
 	}
-	if err := f.child.Set(ctx, f.wanted); err != nil {
-		log.Error("the instances do not come back; `slbctl apply` tries again", "error", err)
-	}
+	return err == nil
 }
 
 // stopOrphan ends the child that a killed daemon left in a .slbctl folder.

@@ -32,6 +32,8 @@ const (
 	readyFD  = 3
 	readyOK  = "ok"
 
+	pollInterval = 10 * time.Millisecond
+
 	// stopPatience is how long a process may take to end after it was asked to.
 	stopPatience = 10 * time.Second
 )
@@ -43,15 +45,18 @@ var ErrAlreadyRunning = errors.New("the runtime is already running in this folde
 // it starts one in a session of its own, with exe, and returns when it answers.
 // What keeps the daemon from coming up, such as a port that is taken, is the error.
 func Start(ctx context.Context, dir, exe string) (*control.Client, error) {
-	client, err := control.Dial(dir)
+	client, err := reach(ctx, dir)
 	if !errors.Is(err, control.ErrNotRunning) {
 		return client, err
 	}
 	if err := durable.OS.MkdirAll(filepath.Join(dir, control.Folder)); err != nil {
 		return nil, fmt.Errorf("runtime folder: %w", err)
 	}
-	err = spawn(ctx, dir, exe, "run")
-	if err != nil && !strings.Contains(err.Error(), ErrAlreadyRunning.Error()) {
+	if err := spawn(ctx, dir, exe, "run"); err != nil {
+		// Another command may have started it in the same moment.
+		if client, reachErr := reach(ctx, dir); reachErr == nil {
+			return client, nil
+		}
 		return nil, fmt.Errorf("start the runtime: %w", err)
 	}
 	return control.Dial(dir)
@@ -62,7 +67,7 @@ func Start(ctx context.Context, dir, exe string) (*control.Client, error) {
 func Stop(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
-	client, err := control.Dial(dir)
+	client, err := reach(ctx, dir)
 	switch {
 	case err == nil:
 		if err := client.Shutdown(ctx); err != nil {
@@ -80,6 +85,28 @@ func Stop(ctx context.Context, dir string) error {
 		return err
 	}
 	return waitUnlocked(ctx, filepath.Join(folder, instancePID))
+}
+
+// reach dials the daemon. One that holds the folder but does not answer yet, or no
+// more, is waited for.
+func reach(ctx context.Context, dir string) (*control.Client, error) {
+	ctx, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
+	for {
+		client, err := control.Dial(dir)
+		if !errors.Is(err, control.ErrNotRunning) {
+			return client, err
+		}
+		held, pid := holder(filepath.Join(dir, control.Folder, pidFile))
+		if !held {
+			return nil, err
+		}
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("runtime: process %s holds the folder and does not answer; stop it with `kill`", pid)
+		}
+	}
 }
 
 // RunInstances is the child process that holds the instances of the working
@@ -170,7 +197,14 @@ func lockFile(path string) (unlock func(), err error) {
 	if err != nil {
 		return nil, fmt.Errorf("runtime: %w", err)
 	}
-	if err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err != nil {
+	// Somebody may hold it for the moment of looking who does.
+	for tries := 0; ; tries++ {
+		if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); err == nil || tries == 10 {
+			break
+		}
+		time.Sleep(pollInterval)
+	}
+	if err != nil {
 		pid, _ := io.ReadAll(f)
 		f.Close()
 		return nil, fmt.Errorf("%w (pid %s)", ErrAlreadyRunning, strings.TrimSpace(string(pid)))
@@ -190,23 +224,29 @@ func lockFile(path string) (unlock func(), err error) {
 
 // waitUnlocked waits until no process holds the lock of path.
 func waitUnlocked(ctx context.Context, path string) error {
-	f, err := os.Open(path)
-	if errors.Is(err, os.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) != nil {
+	for {
+		held, pid := holder(path)
+		if !held {
+			return nil
+		}
 		select {
+		case <-time.After(pollInterval):
 		case <-ctx.Done():
-			pid, _ := io.ReadAll(f)
-			return fmt.Errorf("runtime: process %s does not end; stop it with `kill`", strings.TrimSpace(string(pid)))
-		case <-tick.C:
+			return fmt.Errorf("runtime: process %s does not end; stop it with `kill`", pid)
 		}
 	}
-	return nil
+}
+
+// holder says whether a process holds the lock of path, and which.
+func holder(path string) (held bool, pid string) {
+	f, err := os.Open(path)
+	if err != nil {
+		return false, "" // nothing has ever run here
+	}
+	defer f.Close()
+	if unix.Flock(int(f.Fd()), unix.LOCK_SH|unix.LOCK_NB) == nil {
+		return false, ""
+	}
+	text, _ := io.ReadAll(f)
+	return true, strings.TrimSpace(string(text))
 }

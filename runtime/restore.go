@@ -8,32 +8,45 @@ import (
 	"slbctl/runtime/durable"
 )
 
-// restorePatience bounds how long a daemon that comes back waits for the first
-// verdicts before it serves: servers that are well answer within milliseconds,
-// and one that does not must not hold up the others.
-const restorePatience = time.Second
+// shortPatience bounds how long one waits for first verdicts who does not insist on
+// them: servers that are well answer within milliseconds.
+const shortPatience = time.Second
 
-// restore brings back the last committed generation. Connections that arrive
-// before its servers have proved well wait in the sockets' queues.
+// restore brings back the last committed generation, as far as it can be had: what
+// is missing is in status and in the log, and the next apply makes it whole.
+// Connections that arrive before the servers have proved well wait in the sockets'
+// queues.
 func (e *engine) restore(ctx context.Context) error {
 	saved, err := readCommitted(durable.OS, e.dir)
 	if err != nil {
 		return err
 	}
+	if err := e.fleet.adopt(ctx); err != nil {
+		return err
+	}
+	if saved.Generation == 0 {
+		return nil
+	}
 	c := &change{
-		before: e.live, after: saved, old: map[string]*listener{}, sick: map[target]bool{},
+		before: e.live, after: saved, old: map[string]*listener{}, sick: map[target]bool{}, lenient: true,
 		req:  control.Request{Generation: saved.Generation, Config: saved.Config},
 		emit: func(ev control.Event) { e.log.Info("restore", "address", ev.Address, "step", ev.Message) },
 	}
-	short, cancel := context.WithTimeout(ctx, restorePatience)
-	defer cancel()
-	if err := e.prepare(short, c); err != nil {
+	if err := e.prepare(ctx, c); err != nil {
 		return err
 	}
-	if err := e.commit(ctx, c); err != nil {
+	if err := e.convince(ctx, c); err != nil {
 		return err
 	}
-	e.live = saved
+	if err := e.commit(c); err != nil {
+		return err
+	}
+	for _, p := range c.problems {
+		e.log.Error("restore", "problem", p)
+	}
+	e.mu.Lock()
+	e.live, e.problems = saved, c.problems
+	e.mu.Unlock()
 	e.retireNames(c)
 	return nil
 }

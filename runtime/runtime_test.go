@@ -333,3 +333,83 @@ func TestOnlyOneDaemonPerFolder(t *testing.T) {
 		t.Errorf("second daemon: %v", err)
 	}
 }
+
+func TestFirstApplySetsTheLoops(t *testing.T) {
+	d := start(t, t.TempDir())
+	c := tutorial(network(t))
+	c.Runtime.Loops = 3
+	d.mustApply(c)
+	if n := d.status().Runtime.Loops; n != 3 {
+		t.Errorf("%d loops run, 3 were asked for", n)
+	}
+}
+
+// TestComesBackWithoutATakenPort has strangers take a listener's port and an
+// instance's while the daemon is away. The rest serves, status tells, and the next
+// apply makes it whole.
+func TestComesBackWithoutATakenPort(t *testing.T) {
+	dir := t.TempDir()
+	d := start(t, dir)
+	c := tutorial(network(t))
+	second := *c.LoadBalancers[0].Listeners[0]
+	second.Address, second.Name, second.Port = `load_balancer.SLB1.listener["tcp:81"]`, "tcp:81", 81
+	c.LoadBalancers[0].Listeners = append(c.LoadBalancers[0].Listeners, &second)
+	d.mustApply(c)
+	d.stop()
+
+	var strangers []net.Listener
+	for _, ep := range []string{c.LoadBalancers[0].IP.String() + ":8081", c.Instances[1].IP.String() + ":8080"} {
+		l, err := net.Listen("tcp", ep)
+		if err != nil {
+			t.Fatal(err)
+		}
+		strangers = append(strangers, l)
+	}
+	d = start(t, dir)
+	if problems := d.status().Runtime.Problems; len(problems) != 2 ||
+		!strings.Contains(strings.Join(problems, " "), ":8081") || !strings.Contains(strings.Join(problems, " "), "instance.ECS02") {
+		t.Errorf("problems: %q", problems)
+	}
+	if page, err := get(balancerURL(c)); err != nil || page != "ECS01" {
+		t.Errorf("page %q, %v", page, err)
+	}
+	for _, l := range strangers {
+		l.Close()
+	}
+	d.mustApply(c)
+	if problems := d.status().Runtime.Problems; len(problems) != 0 {
+		t.Errorf("problems after an apply: %q", problems)
+	}
+	if _, err := get("http://" + c.LoadBalancers[0].IP.String() + ":8081/"); err != nil {
+		t.Error(err)
+	}
+}
+
+// TestSickReplacementCostsNoRequest replaces a server that is well by one that
+// answers nothing: the apply fails, and nobody notices.
+func TestSickReplacementCostsNoRequest(t *testing.T) {
+	d := start(t, t.TempDir())
+	c := tutorial(network(t))
+	foreign := c.Instances[0].IP
+	lb := c.LoadBalancers[0]
+	lb.Backends = []spec.Backend{{Address: foreign, Port: 8080, Weight: 100}}
+	d.mustApply(c)
+	next := tutorial(c.Runtime.Network)
+	next.LoadBalancers[0].Backends = []spec.Backend{{Address: foreign, Port: 4444, Weight: 100}}
+	failed := make(chan error, 1)
+	go func() { failed <- d.apply(next) }()
+	for asked := 0; ; asked++ {
+		if _, err := get(balancerURL(c)); err != nil {
+			t.Fatalf("request %d: %v", asked, err)
+		}
+		select {
+		case err := <-failed:
+			var refused *control.Error
+			if !errors.As(err, &refused) || refused.Code != control.CodeVerify || asked < 5 {
+				t.Errorf("after %d requests: %v", asked, err)
+			}
+			return
+		default:
+		}
+	}
+}

@@ -20,7 +20,7 @@ func (e *engine) Status() *control.Status {
 		FormatVersion: formatVersion,
 		Runtime: control.Runtime{
 			Generation: e.live.Generation, PID: os.Getpid(),
-			UptimeSeconds: time.Since(e.started).Seconds(),
+			UptimeSeconds: time.Since(e.started).Seconds(), Problems: append([]string{}, e.problems...),
 		},
 		LoadBalancers: []control.LoadBalancer{},
 		Instances:     []control.Instance{},
@@ -86,11 +86,11 @@ func (e *engine) backendStatus(live *listener, i int, b balance.Backend, count p
 	ev := e.verdicts[targetOf(live.spec, i)]
 	switch {
 	case !live.spec.Check.Enabled:
-		ev.Reason = "not checked"
+		ev = health.Event{Reason: "not checked", Since: e.started}
 	case !live.spec.Serving:
-		ev.Reason = "the listener does not serve"
+		ev = health.Event{Reason: "the listener does not serve", Since: e.started}
 	case ev.Health == balance.Unavailable:
-		ev = health.Event{Reason: orElse(ev.Reason, "no verdict yet"), Since: ev.Since}
+		ev = health.Event{Reason: "no verdict yet", Since: e.started}
 	}
 	return control.Backend{
 		Address: b.Name, IP: b.Endpoint.Addr().String(), Port: b.Port, Bound: b.Endpoint.Port(),

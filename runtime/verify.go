@@ -12,53 +12,55 @@ import (
 	"slbctl/runtime/health"
 )
 
-// settle probes old and new servers side by side until there is a verdict on
-// each new one. Servers of ours have until the apply's timeout; a foreign one
-// that does not answer holds nothing up for longer than one probe.
-func (e *engine) settle(ctx context.Context, c *change) {
-	fresh, foreign := []target{}, time.Duration(0)
+// startProbes probes old and new servers side by side, so that there is a verdict
+// on each new one before traffic depends on it.
+func (e *engine) startProbes(c *change) {
 	e.mu.Lock()
 	for _, l := range c.compiled {
 		for i := range probed(l) {
-			t := targetOf(l, i)
-			switch e.verdicts[t].Health {
-			case balance.Abnormal:
+			if t := targetOf(l, i); e.verdicts[t].Health == balance.Abnormal {
 				c.sick[t] = true
-			case balance.Unavailable:
-				if l.Backends[i].Instance == "" {
-					foreign = max(foreign, l.Check.Timeout)
-				} else if c.meantToRun(l.Backends[i].Instance) {
-					fresh = append(fresh, t)
-				}
 			}
 		}
 	}
 	e.mu.Unlock()
 	e.probe(c.compiled, specsOf(c.old))
-
-	known := func(ts []target) func() bool {
-		return func() bool {
-			return !slices.ContainsFunc(ts, func(t target) bool { return e.verdicts[t].Health == balance.Unavailable })
-		}
-	}
-	// A verdict that does not come is verify's to judge, with the reason.
-	_ = e.await(ctx, known(fresh))
-	if foreign > 0 {
-		short, cancel := context.WithTimeout(ctx, foreign)
-		defer cancel()
-		_ = e.await(short, known(e.foreignTargets(c.compiled)))
-	}
 }
 
-func (e *engine) foreignTargets(ls []*balance.Listener) (ts []target) {
-	for _, l := range ls {
-		for i := range probed(l) {
-			if l.Backends[i].Instance == "" {
-				ts = append(ts, targetOf(l, i))
+// convince waits until the new generation is well, before anything is sent its way.
+// An apply that does not wait, and a daemon that comes back, give it a moment.
+func (e *engine) convince(ctx context.Context, c *change) error {
+	if c.lenient || c.req.Wait == control.WaitNone {
+		short, cancel := context.WithTimeout(ctx, shortPatience)
+		defer cancel()
+		_ = e.judge(short, c)
+		return nil
+	}
+	if err := e.judge(ctx, c); err != nil {
+		return err
+	}
+	e.awaitForeign(ctx, c)
+	return nil
+}
+
+// awaitForeign gives the new servers that are not ours the time of one probe, so
+// that those that are well serve from the first connection on.
+func (e *engine) awaitForeign(ctx context.Context, c *change) {
+	var foreign []target
+	var patience time.Duration
+	for _, l := range c.compiled {
+		for i, b := range probed(l) {
+			if b.Instance == "" {
+				foreign = append(foreign, targetOf(l, i))
+				patience = max(patience, l.Check.Timeout)
 			}
 		}
 	}
-	return ts
+	short, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
+	_ = e.await(short, func() bool {
+		return !slices.ContainsFunc(foreign, func(t target) bool { return e.verdicts[t].Health == balance.Unavailable })
+	})
 }
 
 // probed returns the backends of a listener that health checks look at.
@@ -84,45 +86,39 @@ func (e *engine) probe(generations ...[]*balance.Listener) {
 			}
 		}
 	}
-	e.prober.Set(targets)
 	e.mu.Lock()
-	defer e.mu.Unlock()
+	e.probed = seen
 	for t := range e.verdicts {
 		if !seen[t] {
 			delete(e.verdicts, t)
 		}
 	}
+	e.mu.Unlock()
+	e.prober.Set(targets)
 }
 
-// verify waits until every server of ours is well and every listener that had a
-// well server has one. A foreign server that is down is told, and stays.
-func (e *engine) verify(ctx context.Context, c *change) error {
+// judge waits until every server of ours is well and every listener that had a
+// well server has one, or until that is hopeless; the error says what is not well.
+func (e *engine) judge(ctx context.Context, c *change) error {
 	var failed error
 	err := e.await(ctx, func() bool {
-		waiting := false
+		failed = nil
 		for _, l := range c.compiled {
 			ill, hopeless := e.ill(c, l)
-			if len(ill) > 0 {
-				waiting = true
-				failed = fmt.Errorf("%s: %s", l.Address, strings.Join(ill, "; "))
-				if hopeless {
-					return true
-				}
+			if len(ill) == 0 {
+				continue
+			}
+			failed = fmt.Errorf("%s: %s", l.Address, strings.Join(ill, "; "))
+			if hopeless {
+				return true
 			}
 		}
-		if !waiting {
-			failed = nil
-		}
-		return !waiting
+		return failed == nil
 	})
 	if failed != nil {
 		return failed
 	}
-	if err != nil {
-		return err
-	}
-	e.report(c)
-	return nil
+	return err
 }
 
 // ill lists what is wrong with a listener's servers; hopeless is true when a
@@ -162,10 +158,10 @@ func (e *engine) hadWell(l *listener) bool {
 	return false
 }
 
-// report tells how the servers are after verify.
+// report tells how the servers are. A foreign server that is down is told, and stays.
 func (e *engine) report(c *change) {
+	var events []control.Event
 	e.mu.Lock()
-	defer e.mu.Unlock()
 	for _, l := range c.compiled {
 		for i, b := range probed(l) {
 			ev := e.verdicts[targetOf(l, i)]
@@ -173,7 +169,11 @@ func (e *engine) report(c *change) {
 			if ev.Health != balance.Normal {
 				message = "warning: " + message + " (" + orElse(ev.Reason, "no answer yet") + ")"
 			}
-			c.step(control.PhaseVerify, l.Address, message)
+			events = append(events, control.Event{Phase: control.PhaseVerify, Address: l.Address, Message: message})
 		}
+	}
+	e.mu.Unlock()
+	for _, ev := range events { // a slow reader must not hold up verdicts
+		c.emit(ev)
 	}
 }

@@ -37,6 +37,9 @@ func (d *daemon) Observe(ctx context.Context) (planner.Observed, error) {
 		return planner.Observed{}, err
 	}
 	seen := planner.Observed{Running: true, Generation: g.Generation, Hash: g.Hash, Instances: map[string]string{}}
+	if len(status.Runtime.Problems) > 0 {
+		seen.Hash = "" // it runs less than that generation: something to bring up to date
+	}
 	for _, i := range status.Instances {
 		seen.Instances[i.Address] = i.Status
 	}

@@ -51,7 +51,10 @@ func NewState(l *Listener, prev *State) *State {
 			s.flights[i] = &flight{leaf: noLeaf}
 		}
 	}
-	s.history.least.inUse.Store(l.Scheduler == spec.SchedulerWLC)
+	if l.Scheduler == spec.SchedulerWLC {
+		// For good: a change away from wlc may be taken back.
+		s.history.least.inUse.Store(true)
+	}
 	return s
 }
 

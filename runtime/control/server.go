@@ -12,6 +12,9 @@ import (
 // maxRequest bounds one request's body: a configuration of 100,000 resources fits.
 const maxRequest = 256 << 20
 
+// sendPatience is how long an apply waits for a client to take an event.
+const sendPatience = 5 * time.Second
+
 // message is one line of an apply's answer: events, then exactly one end.
 type message struct {
 	Event *Event `json:"event,omitempty"`
@@ -61,12 +64,15 @@ func serveApply(e Engine, w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	out := json.NewEncoder(w)
-	flush := http.NewResponseController(w).Flush
+	stream := http.NewResponseController(w)
+	gone := false
 	send := func(m message) {
-		// A client that went away is not an error of the apply.
-		if out.Encode(m) == nil {
-			_ = flush()
+		// A client that went away or stopped reading is no concern of the apply.
+		if gone {
+			return
 		}
+		_ = stream.SetWriteDeadline(time.Now().Add(sendPatience))
+		gone = errors.Join(out.Encode(m), stream.Flush()) != nil
 	}
 	err := e.Apply(context.WithoutCancel(r.Context()), req, func(ev Event) { send(message{Event: &ev}) })
 	if err != nil {

@@ -15,10 +15,13 @@ type Status struct {
 
 // Runtime is the daemon itself.
 type Runtime struct {
-	Generation    uint64  `json:"generation"`
-	Loops         int     `json:"loops"`
-	PID           int     `json:"pid"`
-	UptimeSeconds float64 `json:"uptime_seconds"`
+	Generation uint64 `json:"generation"`
+	Loops      int    `json:"loops"`
+	PID        int    `json:"pid"`
+	// Problems are what a daemon that came back could not bring back, such as a
+	// port that somebody else has taken; the next apply makes it whole.
+	Problems      []string `json:"problems"`
+	UptimeSeconds float64  `json:"uptime_seconds"`
 }
 
 // LoadBalancer is one balancer and its listeners.
