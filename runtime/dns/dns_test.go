@@ -361,8 +361,9 @@ func TestListenErrors(t *testing.T) {
 		t.Error("listening after Close is not refused")
 	}
 
-	// UDP alone is taken: TCP must be given back.
-	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 0, 0, 1)})
+	// UDP alone is taken: TCP must be given back. Nobody else uses this address, so
+	// its TCP port is free.
+	udp, err := net.ListenUDP("udp", &net.UDPAddr{IP: net.IPv4(127, 53, 7, 1)})
 	if err != nil {
 		t.Fatal(err)
 	}
