@@ -226,10 +226,10 @@ func (e *engine) commit(c *change) error {
 	for _, s := range c.compiled {
 		l := &listener{spec: s}
 		if prev := c.old[s.Address]; prev != nil {
-			l.state = balance.NewState(s, prev.state)
+			l.state = balance.NewState(&s.Pool, prev.state)
 			l.handler = proxy.NewHandler(s, l.state, prev.handler)
 		} else {
-			l.state = balance.NewState(s, nil)
+			l.state = balance.NewState(&s.Pool, nil)
 			l.handler = proxy.NewHandler(s, l.state, nil)
 		}
 		e.retable(l)

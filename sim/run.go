@@ -77,7 +77,7 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 	}
 	r := &run{
 		sim: sim, seed: sim.Seed, observe: opt.Observe,
-		listener: l, state: balance.NewState(l, nil), servers: make([]server, len(l.Backends)),
+		listener: l, state: balance.NewState(&l.Pool, nil), servers: make([]server, len(l.Backends)),
 	}
 	if opt.Seed != nil {
 		r.seed = *opt.Seed

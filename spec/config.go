@@ -21,6 +21,7 @@ type Config struct {
 	Runtime       Runtime
 	Instances     []*Instance
 	ServerGroups  []*ServerGroup
+	ACLs          []*ACL
 	LoadBalancers []*LoadBalancer
 	DNSZones      []*DNSZone
 	Simulations   []*Simulation
@@ -61,7 +62,7 @@ type Instance struct {
 	PinnedIP           bool     // IP was written in the file, not allocated
 	Ports              []uint16 // declared ports
 	Pages              []Page
-	Protocol           string // ProtocolHTTP or ProtocolTCPEcho
+	Protocol           string // ProtocolHTTP, ProtocolTCPEcho or ProtocolUDPEcho
 	Status             string // StatusRunning or StatusStopped
 	DeletionProtection bool
 }
@@ -75,10 +76,17 @@ type Page struct {
 	Headers     map[string]string
 }
 
-// ServerGroup is a VServer group: backends that listeners share.
+// ACL is a list of addresses that listeners let in or keep out.
+type ACL struct {
+	Meta
+	IPVersion string         // ipv4 or ipv6
+	Entries   []netip.Prefix // masked, sorted, without duplicates
+}
+
+// ServerGroup is a VServer group: backends that listeners and rules share.
 type ServerGroup struct {
 	Meta
-	Type     string // vserver
+	Type     string // GroupVServer or GroupActiveStandby
 	Backends []Backend
 }
 
@@ -89,6 +97,10 @@ type Backend struct {
 	Address  netip.Addr // foreign servers only
 	Port     uint16     // 0 = the listener's backend_port, else the instance's first port
 	Weight   int        // 0-100
+	// MaxConnections bounds what is in flight to the server at once: connections on
+	// L4, requests on L7. 0 = unlimited.
+	MaxConnections int
+	Role           string // RoleActive or RoleStandby in an active_standby group, else empty
 }
 
 // LoadBalancer is one SLB instance: an address with listeners.
@@ -99,6 +111,8 @@ type LoadBalancer struct {
 	PinnedIP         bool
 	PrimaryZone      string
 	BackupZone       string
+	Spec             string // slb.s1.small ...; empty = no limits
+	Bandwidth        int    // Mbit/s that the listeners share; 0 = unlimited
 	Status           string // StatusActive or StatusInactive
 	DeleteProtection bool
 	Backends         []Backend // the default group
@@ -108,28 +122,114 @@ type LoadBalancer struct {
 // Listener is one (protocol, port) of a load balancer. Name is "tcp:80".
 type Listener struct {
 	Meta
-	Protocol           string // tcp
-	Port               uint16 // declared port
-	ServerGroup        string // resource address; empty = the balancer's own backends
-	BackendPort        uint16
-	Scheduler          string // rr, wrr, wlc, sch, tch
-	Status             string // StatusRunning or StatusStopped
-	Description        string
-	Drain              time.Duration
-	WhenAllUnhealthy   string // WhenUnhealthyReject or WhenUnhealthyForward
-	EstablishedTimeout time.Duration
-	HealthCheck        HealthCheck
+	Protocol         string // ProtocolTCP, ProtocolUDP or ProtocolHTTP
+	Port             uint16 // declared port
+	ServerGroup      string // resource address; empty = the balancer's own backends
+	BackendPort      uint16
+	Scheduler        string // rr, wrr, wlc, sch, tch, qch, p2c, least_request
+	Status           string // StatusRunning or StatusStopped
+	Description      string
+	Bandwidth        int    // Mbit/s in each direction; 0 = what the balancer's leaves
+	ACL              string // resource address; empty = everybody passes
+	ACLType          string // ACLWhite or ACLBlack; empty without an ACL
+	Drain            time.Duration
+	SlowStart        time.Duration // 0 = full weight at once
+	WhenAllUnhealthy string        // WhenUnhealthyReject or WhenUnhealthyForward
+	HealthCheck      HealthCheck
+
+	// L4 listeners only.
+	PersistenceTimeout  time.Duration // 0 = off
+	EstablishedTimeout  time.Duration // of a UDP session too
+	ProxyProtocol       string        // ProxyProtocolOff, ProxyProtocolV1 or ProxyProtocolV2
+	AcceptProxyProtocol bool
+	QUICIDLength        int // bytes of the connection ids that the servers choose; qch only
+
+	// L7 listeners only.
+	IdleTimeout       time.Duration // a client connection between two requests
+	RequestTimeout    time.Duration // for the server's answer, and for each part of a client's request
+	ConnectTimeout    time.Duration
+	StickySession     *StickySession // nil = off
+	XForwardedFor     XForwardedFor
+	Gzip              bool
+	MaxQPS            int // requests a second; 0 = unlimited
+	UpstreamKeepalive bool
+	Retry             Retry
+	AccessLog         *AccessLog // nil = none
+	Redirect          *Redirect  // answers every request that no rule takes
+	Rules             []*Rule    // in the order of their resource addresses
+}
+
+// Rule sends the requests for a domain, a URL prefix or both elsewhere.
+type Rule struct {
+	Meta
+	Domain      string // exact, or "*." and a suffix; lower case; empty = any
+	URL         string // prefix, beginning with /; empty = any
+	ServerGroup string // resource address; empty with a Redirect
+	Redirect    *Redirect
+	// What follows is the listener's where it is absent.
+	Scheduler     string
+	StickySession *StickySession
+	HealthCheck   *HealthCheck
+}
+
+// Redirect answers a request with where to go instead: the same URL on another
+// port, https where that port is an https listener's.
+type Redirect struct {
+	Port uint16 // declared port of a listener of the same balancer
+	Code int    // 301, 302, 303, 307, 308
+}
+
+// StickySession keeps a client on its server by a cookie.
+type StickySession struct {
+	Type          string // StickyInsert or StickyServer
+	Cookie        string
+	CookieTimeout time.Duration // StickyInsert only
+}
+
+// XForwardedFor says what a server is told about the client beside
+// X-Forwarded-For itself, which is always sent.
+type XForwardedFor struct {
+	Proto         bool // X-Forwarded-Proto: http
+	SLBID         bool // SLB-ID: id of the load balancer
+	SLBIP         bool // SLB-IP: address that the client asked for
+	SLBPort       bool // X-Forwarded-Port: declared port of the listener
+	ClientSrcPort bool // X-Forwarded-Client-srcport: the client's port
+}
+
+// Retry says when a request is sent once more, to another server. A connect
+// that fails is retried for every method; the rest only for idempotent ones.
+type Retry struct {
+	Attempts int // after the first; 0 = as many as there are other servers
+	Connect  bool
+	Timeout  bool
+	Status5x bool
+}
+
+// AccessLog is where a listener's requests are written.
+type AccessLog struct {
+	Format string // AccessLogJSON or AccessLogCombined
+	Path   string // relative to the working folder; never empty
 }
 
 // HealthCheck says how a listener's backends are probed.
 type HealthCheck struct {
 	Enabled            bool
-	Type               string // tcp
+	Type               string // CheckTCP, CheckHTTP or CheckUDP
 	Port               uint16 // declared port; 0 = the backend's
 	Interval           time.Duration
 	Timeout            time.Duration
 	HealthyThreshold   int
 	UnhealthyThreshold int
+
+	// CheckHTTP only.
+	Domain    string   // Host header; empty = the server's address
+	URI       string   // path and query
+	Method    string   // head or get
+	HTTPCodes []string // classes: http_2xx, http_3xx, http_4xx, http_5xx
+
+	// CheckUDP only: what is sent and what must come back. Without them silence is
+	// health and ICMP's "port unreachable" is sickness.
+	Request, Expect string
 }
 
 // DNSZone is an authoritative zone. Name is the domain without trailing dot.
@@ -205,8 +305,11 @@ type Expect struct {
 
 // The words of the language that code compares with.
 const (
+	ProtocolTCP     = "tcp"
+	ProtocolUDP     = "udp"
 	ProtocolHTTP    = "http"
 	ProtocolTCPEcho = "tcp_echo"
+	ProtocolUDPEcho = "udp_echo"
 
 	StatusRunning  = "running"
 	StatusStopped  = "stopped"
@@ -218,6 +321,32 @@ const (
 	SchedulerWLC = "wlc"
 	SchedulerSCH = "sch"
 	SchedulerTCH = "tch"
+	SchedulerQCH = "qch"
+	SchedulerP2C = "p2c"
+	// SchedulerLeast counts like wlc without the product's tie rule for turns.
+	SchedulerLeast = "least_request"
+
+	GroupVServer       = "vserver"
+	GroupActiveStandby = "active_standby"
+	RoleActive         = "active"
+	RoleStandby        = "standby"
+
+	ACLWhite = "white"
+	ACLBlack = "black"
+
+	ProxyProtocolOff = "off"
+	ProxyProtocolV1  = "v1"
+	ProxyProtocolV2  = "v2"
+
+	StickyInsert = "insert"
+	StickyServer = "server"
+
+	AccessLogJSON     = "json"
+	AccessLogCombined = "combined"
+
+	CheckTCP  = "tcp"
+	CheckHTTP = "http"
+	CheckUDP  = "udp"
 
 	WhenUnhealthyReject  = "reject"
 	WhenUnhealthyForward = "forward"

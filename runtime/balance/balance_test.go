@@ -11,7 +11,7 @@ import (
 
 // group is a listener over servers A, B, C … of the given weights, without check.
 func group(scheduler string, weights ...int) *Listener {
-	l := &Listener{Address: `load_balancer.T.listener["tcp:80"]`, Scheduler: scheduler, seed: 7}
+	l := &Listener{Address: `load_balancer.T.listener["tcp:80"]`, Pool: Pool{Scheduler: scheduler, seed: 7}}
 	for i, w := range weights {
 		name := string(rune('A' + i))
 		if len(weights) > 26 {
@@ -45,7 +45,7 @@ func picks(t *testing.T, table *Table, s *State, n int) string {
 			t.Fatalf("after %q: nothing to pick", b.String())
 		}
 		s.Done(i)
-		b.WriteString(table.listener.Backends[i].Name)
+		b.WriteString(table.pool.Backends[i].Name)
 	}
 	return b.String()
 }
@@ -87,7 +87,7 @@ func TestGoldenSequences(t *testing.T) {
 	for _, c := range cases {
 		t.Run(fmt.Sprint(c.scheduler, c.weights), func(t *testing.T) {
 			l := group(c.scheduler, c.weights...)
-			if got := picks(t, l.Table(well), NewState(l, nil), len(c.want)); got != c.want {
+			if got := picks(t, l.Table(well), NewState(&l.Pool, nil), len(c.want)); got != c.want {
 				t.Errorf("picked %s, want %s", got, c.want)
 			}
 		})
@@ -109,7 +109,7 @@ func TestUsable(t *testing.T) {
 				t.Errorf("without a check %d servers are usable, want 3", got)
 			}
 			health = except(l, "ABD")
-			if _, ok := l.Table(health).Pick(NewState(l, nil), clientAt(1), nil); ok {
+			if _, ok := l.Table(health).Pick(NewState(&l.Pool, nil), clientAt(1), nil); ok {
 				t.Error("picked a server although none is well")
 			}
 			l.ForwardWhenAllUnhealthy = true
@@ -131,7 +131,7 @@ func TestRetriesVisitEveryServerOnce(t *testing.T) {
 	for _, scheduler := range schedulers {
 		t.Run(scheduler, func(t *testing.T) {
 			l := group(scheduler, 100, 1, 0, 50, 7)
-			table, s := l.Table(well), NewState(l, nil)
+			table, s := l.Table(well), NewState(&l.Pool, nil)
 			for c := range 50 {
 				var tried Tried
 				for range len(table.members) {
@@ -160,10 +160,10 @@ func TestRetriesVisitEveryServerOnce(t *testing.T) {
 func TestRetryAfterAVerdict(t *testing.T) {
 	for _, scheduler := range schedulers {
 		l := group(scheduler, 1, 1)
-		i, _ := l.Table(well).Pick(NewState(l, nil), clientAt(1), nil)
+		i, _ := l.Table(well).Pick(NewState(&l.Pool, nil), clientAt(1), nil)
 		tried := Tried{i}
 		table := l.Table(except(l, l.Backends[i].Name))
-		if j, ok := table.Pick(NewState(l, nil), clientAt(1), tried); !ok || j == i || len(tried) >= table.MaxTries() {
+		if j, ok := table.Pick(NewState(&l.Pool, nil), clientAt(1), tried); !ok || j == i || len(tried) >= table.MaxTries() {
 			t.Errorf("%s: picked %d (%v) after %v, at most %d tries", scheduler, j, ok, tried, table.MaxTries())
 		}
 	}
@@ -171,7 +171,7 @@ func TestRetryAfterAVerdict(t *testing.T) {
 
 func TestRetryTakesTheNextTicket(t *testing.T) {
 	l := group(spec.SchedulerRR, 1, 1, 1)
-	table, s := l.Table(well), NewState(l, nil)
+	table, s := l.Table(well), NewState(&l.Pool, nil)
 	first, _ := table.Pick(s, Client{}, nil)
 	second, _ := table.Pick(s, Client{}, Tried{first})
 	if first != 0 || second != 1 {
@@ -208,7 +208,7 @@ func TestShares(t *testing.T) {
 func TestPickAllocatesNothing(t *testing.T) {
 	for _, scheduler := range schedulers {
 		l := group(scheduler, repeat(16, 100)...)
-		table, s, c := l.Table(well), NewState(l, nil), clientAt(1)
+		table, s, c := l.Table(well), NewState(&l.Pool, nil), clientAt(1)
 		tried := Tried{3}
 		picks(t, table, s, 1) // wlc builds its tree on the first
 		if n := testing.AllocsPerRun(100, func() {

@@ -28,7 +28,7 @@ func BenchmarkPick(b *testing.B) {
 	} {
 		b.Run(c.name, func(b *testing.B) {
 			l := group(c.scheduler, weights(c.servers)...)
-			table, s := l.Table(well), NewState(l, nil)
+			table, s := l.Table(well), NewState(&l.Pool, nil)
 			clients := make([]Client, 1024)
 			for i := range clients {
 				clients[i] = clientAt(i)

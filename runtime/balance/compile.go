@@ -24,24 +24,33 @@ type Backend struct {
 	CheckEndpoint netip.AddrPort
 }
 
-// Listener is everything that decides about one port of a load balancer.
+// Pool is a set of servers and how one is chosen: the servers of a listener, or of
+// one of its rules.
+type Pool struct {
+	// Owner is the resource address of the listener or rule whose pool it is.
+	Owner     string
+	Scheduler string
+	Backends  []Backend // in the order of the file
+	Check     Check
+	// ForwardWhenAllUnhealthy uses every server when none is well.
+	ForwardWhenAllUnhealthy bool
+
+	seed uint64 // keys the hashes of sch and tch
+}
+
+// Listener is everything that decides about one port of a load balancer. Its own
+// Pool gets what no rule takes.
 type Listener struct {
+	Pool
 	Address      string // resource address
 	LoadBalancer string // resource address
 	Protocol     string
 	Endpoint     netip.AddrPort // where it really listens
 	Port         uint16         // as declared
-	Scheduler    string
 	// Serving is false where the balancer is inactive or the listener stopped.
-	Serving  bool
-	Backends []Backend // in the order of the file
-	Check    Check
-	// ForwardWhenAllUnhealthy uses every server when none is well.
-	ForwardWhenAllUnhealthy bool
-	EstablishedTimeout      time.Duration
-	Drain                   time.Duration
-
-	seed uint64 // keys the hashes of sch and tch
+	Serving            bool
+	EstablishedTimeout time.Duration
+	Drain              time.Duration
 }
 
 // maxBackends is how many servers the 16-bit entries of a Table can tell apart.
@@ -81,24 +90,27 @@ func Compile(c *spec.Config) ([]*Listener, error) {
 func newListener(c *spec.Config, lb *spec.LoadBalancer, sl *spec.Listener) *Listener {
 	hc := sl.HealthCheck
 	return &Listener{
-		Address:      sl.Address,
-		LoadBalancer: lb.Address,
-		Protocol:     sl.Protocol,
-		Endpoint:     netip.AddrPortFrom(lb.IP, c.Runtime.BoundPort(sl.Port)),
-		Port:         sl.Port,
-		Scheduler:    sl.Scheduler,
-		Serving:      lb.Status != spec.StatusInactive && sl.Status != spec.StatusStopped,
-		Check: Check{
-			Enabled:   hc.Enabled,
-			Interval:  hc.Interval,
-			Timeout:   max(hc.Timeout, hc.Interval),
-			Healthy:   hc.HealthyThreshold,
-			Unhealthy: hc.UnhealthyThreshold,
+		Pool: Pool{
+			Owner:     sl.Address,
+			Scheduler: sl.Scheduler,
+			Check: Check{
+				Enabled:   hc.Enabled,
+				Interval:  hc.Interval,
+				Timeout:   max(hc.Timeout, hc.Interval),
+				Healthy:   hc.HealthyThreshold,
+				Unhealthy: hc.UnhealthyThreshold,
+			},
+			ForwardWhenAllUnhealthy: sl.WhenAllUnhealthy == spec.WhenUnhealthyForward,
+			seed:                    c.Seed,
 		},
-		ForwardWhenAllUnhealthy: sl.WhenAllUnhealthy == spec.WhenUnhealthyForward,
-		EstablishedTimeout:      sl.EstablishedTimeout,
-		Drain:                   sl.Drain,
-		seed:                    c.Seed,
+		Address:            sl.Address,
+		LoadBalancer:       lb.Address,
+		Protocol:           sl.Protocol,
+		Endpoint:           netip.AddrPortFrom(lb.IP, c.Runtime.BoundPort(sl.Port)),
+		Port:               sl.Port,
+		Serving:            lb.Status != spec.StatusInactive && sl.Status != spec.StatusStopped,
+		EstablishedTimeout: sl.EstablishedTimeout,
+		Drain:              sl.Drain,
 	}
 }
 

@@ -4,7 +4,7 @@
 //
 //	listeners, err := balance.Compile(config)
 //	l := listeners[0]
-//	state := balance.NewState(l, nil)
+//	state := balance.NewState(&l.Pool, nil)
 //	table := l.Table(func(i int) balance.Health { return balance.Normal })
 //	i, ok := table.Pick(state, balance.Client{Source: peer}, nil)
 //	if ok {

@@ -83,7 +83,7 @@ func (l *leastLoaded) build(t *Table, s *State) {
 	for i, m := range t.members {
 		f := s.flights[m]
 		f.leaf = int32(i)
-		l.leaves[i] = leaf{backend: m, weight: int64(t.listener.Backends[m].Weight), flight: f}
+		l.leaves[i] = leaf{backend: m, weight: int64(t.pool.Backends[m].Weight), flight: f}
 		l.winners[l.base+i] = int32(i)
 	}
 	for k := l.base - 1; k > 0; k-- {

@@ -44,7 +44,7 @@ func TestLeastAgreesWithTheNaiveScan(t *testing.T) {
 			}
 			return Normal
 		}
-		table, s := l.Table(health), NewState(l, nil)
+		table, s := l.Table(health), NewState(&l.Pool, nil)
 		for range rapid.IntRange(1, 200).Draw(t, "steps") {
 			switch rapid.SampledFrom([]string{"pick", "pick", "pick", "retry", "done", "done", "verdict"}).Draw(t, "step") {
 			case "verdict":
@@ -88,7 +88,7 @@ func TestLeastAgreesWithTheNaiveScan(t *testing.T) {
 func TestLeastDoesNotCatchUp(t *testing.T) {
 	l := group(spec.SchedulerWLC, 1, 1)
 	health := except(l, "B")
-	s := NewState(l, nil)
+	s := NewState(&l.Pool, nil)
 	if got := picks(t, l.Table(health), s, 4); got != "AAAA" {
 		t.Fatalf("with B abnormal %s", got)
 	}
@@ -102,7 +102,7 @@ func TestLeastDoesNotCatchUp(t *testing.T) {
 func TestLeastFillsAnEmptyServer(t *testing.T) {
 	l := group(spec.SchedulerWLC, 1, 1)
 	health := except(l, "B")
-	s := NewState(l, nil)
+	s := NewState(&l.Pool, nil)
 	table := l.Table(health)
 	for range 5 {
 		table.Pick(s, Client{}, nil)
@@ -119,12 +119,12 @@ func TestLeastFillsAnEmptyServer(t *testing.T) {
 // began with; the tree must not lose count.
 func TestLeastCountsAcrossChanges(t *testing.T) {
 	before := group(spec.SchedulerRR, 1, 1, 1)
-	old := NewState(before, nil)
+	old := NewState(&before.Pool, nil)
 	for range 9 {
 		before.Table(well).Pick(old, Client{}, nil)
 	}
 	after := group(spec.SchedulerWLC, 1, 1) // C is gone
-	s := NewState(after, old)
+	s := NewState(&after.Pool, old)
 	table := after.Table(well)
 	if i, _ := table.Pick(s, Client{}, nil); i != 0 {
 		t.Fatalf("picked %d of two equals, want A", i)
@@ -143,7 +143,7 @@ func TestLeastCountsAcrossChanges(t *testing.T) {
 
 func TestLeastConcurrently(t *testing.T) {
 	l := group(spec.SchedulerWLC, 10, 20, 30, 40)
-	s := NewState(l, nil)
+	s := NewState(&l.Pool, nil)
 	table := l.Table(well)
 	var loops sync.WaitGroup
 	for range 8 {

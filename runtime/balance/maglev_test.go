@@ -34,7 +34,7 @@ func TestMaglevPaperVector(t *testing.T) {
 }
 
 func slotCounts(t *Table) []int {
-	n := make([]int, len(t.listener.Backends))
+	n := make([]int, len(t.pool.Backends))
 	for _, b := range t.sequence {
 		n[b]++
 	}
@@ -127,8 +127,8 @@ func TestHashIsKeyed(t *testing.T) {
 	ta, tb := a.Table(well), b.Table(well)
 	differ := 0
 	for i := range 1000 {
-		x, _ := ta.Pick(NewState(a, nil), clientAt(i), nil)
-		y, _ := tb.Pick(NewState(b, nil), clientAt(i), nil)
+		x, _ := ta.Pick(NewState(&a.Pool, nil), clientAt(i), nil)
+		y, _ := tb.Pick(NewState(&b.Pool, nil), clientAt(i), nil)
 		if x != y {
 			differ++
 		}
@@ -141,7 +141,7 @@ func TestHashIsKeyed(t *testing.T) {
 func TestHashKeys(t *testing.T) {
 	at := func(l *Listener, src, dst string) int {
 		c := Client{Source: netip.MustParseAddrPort(src), Destination: netip.MustParseAddrPort(dst)}
-		i, _ := l.Table(well).Pick(NewState(l, nil), c, nil)
+		i, _ := l.Table(well).Pick(NewState(&l.Pool, nil), c, nil)
 		return i
 	}
 	sch, tch := group(spec.SchedulerSCH, repeat(100, 1)...), group(spec.SchedulerTCH, repeat(100, 1)...)
@@ -166,7 +166,7 @@ func TestHashKeys(t *testing.T) {
 // always under Maglev, and nobody is ever sent to the one that is not.
 func TestHashAvoidsAbnormalServers(t *testing.T) {
 	l := group(spec.SchedulerSCH, 100, 100, 100, 100)
-	before, after, s := l.Table(well), l.Table(except(l, "B")), NewState(l, nil)
+	before, after, s := l.Table(well), l.Table(except(l, "B")), NewState(&l.Pool, nil)
 	strays := 0
 	for i := range 4000 {
 		x, _ := before.Pick(s, clientAt(i), nil)

@@ -6,15 +6,15 @@ import (
 	"slbctl/spec"
 )
 
-// State is what a listener remembers between picks. Use it with Tables of the
+// State is what a pool remembers between picks. Use it with Tables of the
 // Listener it was made for. All methods may be called concurrently.
 type State struct {
-	listener *Listener
-	history  *history
-	flights  []*flight // by index in listener.Backends
+	pool    *Pool
+	history *history
+	flights []*flight // by index in pool.Backends
 }
 
-// history is what all States of one listener have in common, whatever changed
+// history is what all States of one pool have in common, whatever changed
 // between them.
 type history struct {
 	_      [128]byte
@@ -31,27 +31,27 @@ type flight struct {
 	_      [128 - 12]byte
 }
 
-// NewState returns the state of a listener. After a change, prev is the state it
+// NewState returns the state of a pool. After a change, prev is the state it
 // had before: the ticket goes on where it was, and backends that stay, by name,
 // keep their connections in flight. Connections that began under prev still end
 // with prev's Done and are counted here too. Without a past, prev is nil.
-func NewState(l *Listener, prev *State) *State {
-	s := &State{listener: l, flights: make([]*flight, len(l.Backends))}
+func NewState(p *Pool, prev *State) *State {
+	s := &State{pool: p, flights: make([]*flight, len(p.Backends))}
 	known := map[string]*flight{}
 	if prev == nil {
 		s.history = &history{}
 	} else {
 		s.history = prev.history
-		for i, b := range prev.listener.Backends {
+		for i, b := range prev.pool.Backends {
 			known[b.Name] = prev.flights[i]
 		}
 	}
-	for i, b := range l.Backends {
+	for i, b := range p.Backends {
 		if s.flights[i] = known[b.Name]; s.flights[i] == nil {
 			s.flights[i] = &flight{leaf: noLeaf}
 		}
 	}
-	if l.Scheduler == spec.SchedulerWLC {
+	if p.Scheduler == spec.SchedulerWLC {
 		// For good: a change away from wlc may be taken back.
 		s.history.least.inUse.Store(true)
 	}

@@ -9,7 +9,7 @@ import (
 
 func TestTicketSurvivesChanges(t *testing.T) {
 	l := group(spec.SchedulerRR, 1, 1)
-	s := NewState(l, nil)
+	s := NewState(&l.Pool, nil)
 	if got := picks(t, l.Table(well), s, 3); got != "ABA" {
 		t.Fatal(got)
 	}
@@ -18,7 +18,7 @@ func TestTicketSurvivesChanges(t *testing.T) {
 		t.Errorf("after a verdict %s, want B", got)
 	}
 	three := group(spec.SchedulerRR, 1, 1, 1)
-	next := NewState(three, s)
+	next := NewState(&three.Pool, s)
 	if got := picks(t, three.Table(well), next, 3); got != "BCA" {
 		t.Errorf("after a change %s, want BCA: ticket 4 of 3 servers is B", got)
 	}
@@ -29,13 +29,13 @@ func TestTicketSurvivesChanges(t *testing.T) {
 
 func TestFlightsFollowNames(t *testing.T) {
 	before := group(spec.SchedulerRR, 1, 1, 1)
-	old := NewState(before, nil)
+	old := NewState(&before.Pool, nil)
 	for range 4 {
 		before.Table(well).Pick(old, Client{}, nil)
 	}
 	after := group(spec.SchedulerRR, 1, 1, 1)
 	after.Backends[0], after.Backends[2] = after.Backends[2], Backend{Name: "D", Weight: 1} // C B D
-	s := NewState(after, old)
+	s := NewState(&after.Pool, old)
 	if c, b, d := s.Active(0), s.Active(1), s.Active(2); c != 1 || b != 1 || d != 0 {
 		t.Errorf("in flight: C %d, B %d, D %d; want 1, 1, 0", c, b, d)
 	}
@@ -48,7 +48,7 @@ func TestFlightsFollowNames(t *testing.T) {
 // However many loops take tickets, a sequence is shared: counts come out even.
 func TestConcurrentPicksAreEven(t *testing.T) {
 	l := group(spec.SchedulerWRR, 3, 2, 1, 1)
-	table, s := l.Table(well), NewState(l, nil)
+	table, s := l.Table(well), NewState(&l.Pool, nil)
 	const loops, each = 8, 1001
 	counts := make([][]int, loops)
 	var wg sync.WaitGroup

@@ -24,8 +24,8 @@ func (t Tried) has(backend uint16) bool { return slices.Contains(t, int(backend)
 // Table picks among the servers that are usable right now: those of a weight
 // above 0 that are Normal, or whose check is off.
 type Table struct {
-	listener *Listener
-	// members are the usable servers, as indices into listener.Backends: in the
+	pool *Pool
+	// members are the usable servers, as indices into pool.Backends: in the
 	// order of the file for rr and wrr, sorted by name for the others.
 	members []uint16
 	// sequence is what rr and wrr run through and what the hash of sch and tch
@@ -36,13 +36,13 @@ type Table struct {
 // Table builds the picking table for the given healths, by index in Backends.
 // When no server is well it holds all of a weight above 0 if the listener forwards
 // then, and otherwise none.
-func (l *Listener) Table(health func(i int) Health) *Table {
-	t := &Table{listener: l}
-	for _, i := range l.Usable(health) {
+func (p *Pool) Table(health func(i int) Health) *Table {
+	t := &Table{pool: p}
+	for _, i := range p.Usable(health) {
 		t.members = append(t.members, uint16(i))
 	}
-	byName := func(a, b uint16) int { return cmp.Compare(l.Backends[a].Name, l.Backends[b].Name) }
-	switch l.Scheduler {
+	byName := func(a, b uint16) int { return cmp.Compare(p.Backends[a].Name, p.Backends[b].Name) }
+	switch p.Scheduler {
 	case spec.SchedulerRR:
 		t.sequence = t.members
 	case spec.SchedulerWLC:
@@ -58,18 +58,18 @@ func (l *Listener) Table(health func(i int) Health) *Table {
 
 // Usable returns the backends that a Table for these healths picks from, in the
 // order of the file.
-func (l *Listener) Usable(health func(i int) Health) []int {
+func (p *Pool) Usable(health func(i int) Health) []int {
 	var well, all []int
-	for i, b := range l.Backends {
+	for i, b := range p.Backends {
 		if b.Weight <= 0 {
 			continue
 		}
 		all = append(all, i)
-		if !l.Check.Enabled || health(i) == Normal {
+		if !p.Check.Enabled || health(i) == Normal {
 			well = append(well, i)
 		}
 	}
-	if len(well) == 0 && l.ForwardWhenAllUnhealthy {
+	if len(well) == 0 && p.ForwardWhenAllUnhealthy {
 		return all
 	}
 	return well
@@ -78,7 +78,7 @@ func (l *Listener) Usable(health func(i int) Health) []int {
 func (t *Table) weights() []int {
 	w := make([]int, len(t.members))
 	for i, m := range t.members {
-		w[i] = t.listener.Backends[m].Weight
+		w[i] = t.pool.Backends[m].Weight
 	}
 	return w
 }
@@ -89,7 +89,7 @@ func (t *Table) hashSequence() []uint16 {
 	}
 	prefs := make([]preference, len(t.members))
 	for i, m := range t.members {
-		prefs[i] = preferenceOf(t.listener.Backends[m].Name, t.listener.seed)
+		prefs[i] = preferenceOf(t.pool.Backends[m].Name, t.pool.seed)
 	}
 	slots := maglev(prefs, t.weights(), hashSlots)
 	for k, i := range slots {
@@ -107,13 +107,13 @@ func (t *Table) Pick(s *State, c Client, tried Tried) (i int, ok bool) {
 		return 0, false
 	}
 	var at int
-	switch t.listener.Scheduler {
+	switch t.pool.Scheduler {
 	case spec.SchedulerWLC:
 		return s.history.least.pick(t, s, tried)
 	case spec.SchedulerSCH:
-		at = sourceSlot(t.listener.seed, c)
+		at = sourceSlot(t.pool.seed, c)
 	case spec.SchedulerTCH:
-		at = tupleSlot(t.listener.seed, c)
+		at = tupleSlot(t.pool.seed, c)
 	default:
 		at = int((s.history.ticket.Add(1) - 1) % uint64(len(t.sequence)))
 	}
@@ -143,7 +143,7 @@ func (t *Table) nextUntried(at int, tried Tried) (uint16, bool) {
 // MaxTries bounds the tries of one connection: each server of the listener once.
 // Pick ends them sooner, when it has tried all that are usable by then: while a
 // connection waits for one server, verdicts may take that one away and add others.
-func (t *Table) MaxTries() int { return len(t.listener.Backends) }
+func (t *Table) MaxTries() int { return len(t.pool.Backends) }
 
 // Shares returns the part of new connections that each backend of the listener
 // gets, by counting: rr and wrr over one period, sch and tch over the slots of their
@@ -151,14 +151,14 @@ func (t *Table) MaxTries() int { return len(t.listener.Backends) }
 // holds while connections to all servers last equally long. They sum to 1, or to 0
 // when nothing is usable.
 func (t *Table) Shares() []float64 {
-	counts := make([]int, len(t.listener.Backends))
+	counts := make([]int, len(t.pool.Backends))
 	total := len(t.sequence)
 	for _, b := range t.sequence {
 		counts[b]++
 	}
-	if t.listener.Scheduler == spec.SchedulerWLC && len(t.members) > 0 {
+	if t.pool.Scheduler == spec.SchedulerWLC && len(t.members) > 0 {
 		_, total = reduce(t.weights())
-		idle := NewState(t.listener, nil)
+		idle := NewState(t.pool, nil)
 		for range total {
 			i, _ := t.Pick(idle, Client{}, nil)
 			idle.Done(i)
@@ -179,8 +179,8 @@ func (t *Table) Shares() []float64 {
 // tables with these shares could move. A key without a server counts as being
 // nowhere. ok is false where clients have no server of their own.
 func KeysMoved(before, after *Table) (moved, minimum float64, ok bool) {
-	scheduler := before.listener.Scheduler
-	if scheduler != after.listener.Scheduler || scheduler != spec.SchedulerSCH && scheduler != spec.SchedulerTCH {
+	scheduler := before.pool.Scheduler
+	if scheduler != after.pool.Scheduler || scheduler != spec.SchedulerSCH && scheduler != spec.SchedulerTCH {
 		return 0, 0, false
 	}
 	n, surplus := 0, map[string]int{}
@@ -203,5 +203,5 @@ func (t *Table) nameAt(slot int) string {
 	if len(t.sequence) == 0 {
 		return ""
 	}
-	return t.listener.Backends[t.sequence[slot]].Name
+	return t.pool.Backends[t.sequence[slot]].Name
 }

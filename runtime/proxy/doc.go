@@ -5,7 +5,7 @@
 //
 //	server, err := proxy.New(proxy.Options{})
 //	socket, err := server.Bind(netip.MustParseAddrPort("127.0.0.1:8080"))
-//	state := balance.NewState(listener, nil)
+//	state := balance.NewState(&listener.Pool, nil)
 //	handler := proxy.NewHandler(listener, state, nil)
 //	handler.SetTable(listener.Table(health))
 //	socket.Serve(handler) // from here on connections are accepted

@@ -108,8 +108,8 @@ func sayName(name byte) func(*net.TCPConn) {
 
 // listenerOf is a listener under rr with backends a, b, c, ….
 func listenerOf(endpoints ...netip.AddrPort) *balance.Listener {
-	l := &balance.Listener{Protocol: "tcp", Scheduler: spec.SchedulerRR, Serving: true, EstablishedTimeout: time.Minute,
-		Check: balance.Check{Enabled: true}}
+	l := &balance.Listener{Protocol: "tcp", Serving: true, EstablishedTimeout: time.Minute,
+		Pool: balance.Pool{Scheduler: spec.SchedulerRR, Check: balance.Check{Enabled: true}}}
 	for i, ep := range endpoints {
 		l.Backends = append(l.Backends, balance.Backend{Name: string(rune('a' + i)), Endpoint: ep, Weight: 100})
 	}
@@ -124,7 +124,7 @@ func handle(l *balance.Listener, prev *Handler) *Handler {
 	if prev != nil {
 		state = prev.state
 	}
-	h := NewHandler(l, balance.NewState(l, state), prev)
+	h := NewHandler(l, balance.NewState(&l.Pool, state), prev)
 	h.SetTable(l.Table(allNormal))
 	return h
 }
