@@ -3,7 +3,6 @@ package planner
 import (
 	"crypto/sha256"
 	"encoding/hex"
-	"maps"
 	"math"
 	"slices"
 	"strconv"
@@ -15,9 +14,10 @@ import (
 // with the same digest ask of the runtime is the same.
 func Digest(s *state.State) string {
 	h := sha256.New()
+	var keys sorter
 	b := strconv.AppendUint(nil, s.Seed, 16)
 	for _, setting := range settingsOf(s.Runtime) {
-		b = appendValue(appendText(b, setting.name), setting.value)
+		b = keys.appendValue(appendText(b, setting.name), setting.value)
 	}
 	for i := range s.Resources {
 		r := &s.Resources[i]
@@ -25,11 +25,11 @@ func Digest(s *state.State) string {
 			b = appendText(b, text)
 		}
 		b = strconv.AppendInt(b, int64(r.Replacements), 16)
-		b = appendValue(b, r.PreventDestroy)
+		b = keys.appendValue(b, r.PreventDestroy)
 		for _, ref := range r.Refs {
 			b = appendText(b, ref)
 		}
-		b = appendValue(b, r.Attributes)
+		b = keys.appendValue(b, r.Attributes)
 		h.Write(b)
 		b = b[:0]
 	}
@@ -45,9 +45,13 @@ func appendText(b []byte, s string) []byte {
 	return append(b, s...)
 }
 
+// sorter holds the sorted keys of the maps that are being written, innermost last:
+// one list for all of them, because a large configuration has ten thousands of maps.
+type sorter []string
+
 // appendValue writes a value of those that encoding/json decodes, each kind with
 // a letter of its own, lists and maps with their lengths in front.
-func appendValue(b []byte, v any) []byte {
+func (keys *sorter) appendValue(b []byte, v any) []byte {
 	switch v := v.(type) {
 	case string:
 		return appendText(b, v)
@@ -58,14 +62,21 @@ func appendValue(b []byte, v any) []byte {
 	case []any:
 		b = strconv.AppendInt(append(b, 'l'), int64(len(v)), 16)
 		for _, e := range v {
-			b = appendValue(b, e)
+			b = keys.appendValue(b, e)
 		}
 		return b
 	case map[string]any:
 		b = strconv.AppendInt(append(b, 'm'), int64(len(v)), 16)
-		for _, key := range slices.Sorted(maps.Keys(v)) {
-			b = appendValue(appendText(b, key), v[key])
+		base := len(*keys)
+		for key := range v {
+			*keys = append(*keys, key)
 		}
+		slices.Sort((*keys)[base:])
+		for i := range len(v) {
+			key := (*keys)[base+i]
+			b = keys.appendValue(appendText(b, key), v[key])
+		}
+		*keys = (*keys)[:base]
 		return b
 	}
 	return append(b, 'n')

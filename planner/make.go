@@ -211,7 +211,7 @@ func (p *Plan) finish(in Input, g *ground) error {
 	if !p.HasChanges() {
 		return nil
 	}
-	next.Serial++
+	next.Serial = max(next.Serial, in.LastSerial) + 1
 	next.Runtime = settings
 	next.Resources = nil
 	for i := range p.Changes {

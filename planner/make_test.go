@@ -134,6 +134,29 @@ func TestReplacementGetsANewID(t *testing.T) {
 	}
 }
 
+// TestSerialsAreUsedOnce: a state begins and goes on above all that the folder's
+// history knows, be they of a deleted state or of a branch that was given up.
+func TestSerialsAreUsedOnce(t *testing.T) {
+	w := newWorld()
+	first := w.input(t, config(t, quickstart()))
+	first.LastSerial = 7
+	if p := w.apply(t, first); p.Next.Serial != 8 || p.Base.Serial != 0 {
+		t.Errorf("a new state has serial %d on %d, want 8 on 0", p.Next.Serial, p.Base.Serial)
+	}
+	in := w.input(t, config(t, with(quickstart(), instance("ECS03"))))
+	for last, want := range map[uint64]uint64{0: 9, 8: 9, 20: 21} {
+		in.LastSerial = last
+		if p := mustMake(t, in); p.Next.Serial != want || p.Base.Serial != 8 {
+			t.Errorf("above serial 8 and a history up to %d comes %d, want %d", last, p.Next.Serial, want)
+		}
+	}
+	same := w.input(t, config(t, quickstart()))
+	same.LastSerial = 20
+	if p := mustMake(t, same); p.HasChanges() || p.Next.Serial != 8 {
+		t.Errorf("nothing to do makes serial %d of 8", p.Next.Serial)
+	}
+}
+
 func TestDrift(t *testing.T) {
 	stopped := instance("ECS02", attrs{"zone": "cn-hangzhou-d", "status": "stopped"})
 	for _, c := range []struct {

@@ -28,6 +28,9 @@ type Input struct {
 	State *state.State
 	// Lineage names a state that this plan would start; State's own wins.
 	Lineage string
+	// LastSerial is the highest that the history of the state knows: the next is
+	// above it, whatever became of the states that had those.
+	LastSerial uint64
 	// Observed is what runs. With SkipRefresh it is not compared.
 	Observed    Observed
 	SkipRefresh bool

@@ -171,8 +171,8 @@ func created(r *spec.Resource) (edits []edit, hidden int) {
 // unchanged counts the attributes that an update leaves alone.
 func unchanged(before, after *spec.Resource) int {
 	n := 0
-	for key, value := range after.Attributes {
-		if equal(lookup(before.Attributes, key), value) {
+	for key := range after.Attributes {
+		if equal(lookup(before.Attributes, key), lookup(after.Attributes, key)) {
 			n++
 		}
 	}
@@ -221,7 +221,7 @@ func brief(v any) any {
 	short := map[string]any{}
 	for key, value := range object {
 		named := nameOf(map[string]any{key: value}) != ""
-		unset := isEmpty(value) || key == "port" && value == 0.0
+		unset := isEmpty(value) || isUnsetPort(key, value)
 		if !named && !unset {
 			short[key] = value
 		}

@@ -36,6 +36,13 @@ func golden(t *testing.T, name string, got []byte) {
 	}
 }
 
+// ported is the tutorial with a port for the checks and for the servers; 0 is none.
+func ported(check, servers float64) []spec.Resource {
+	return with(quickstart(),
+		listener("SLB1", "80", attrs{"backend_port": servers, "health_check": attrs{"enabled": true, "interval": "2s", "port": check}}),
+		balancer("SLB1", attrs{"backend": []any{backend("ECS01", attrs{"port": servers}), backend("ECS02")}}))
+}
+
 func TestText(t *testing.T) {
 	page := func(content string) attrs {
 		return attrs{"page": []any{attrs{"path": "/", "content": content}}}
@@ -58,6 +65,7 @@ func TestText(t *testing.T) {
 			listener("SLB1", "80", attrs{"scheduler": "wrr", "description": "the shop's front door"}),
 			record("abc.com", "www:A", attrs{"values": []any{"127.10.0.200", "127.10.0.201"}}))},
 		{name: "replace", recorded: quickstart(), wanted: with(quickstart(), balancer("SLB1", attrs{"backend": []any{backend("ECS01"), backend("ECS02")}, "address_type": "intranet", "status": "inactive"}))},
+		{name: "ports", recorded: ported(0, 8080), wanted: ported(7, 0)},
 		{name: "pages", recorded: with(quickstart(), instance("ECS01", page(long))), wanted: with(quickstart(),
 			instance("ECS01", page(long[:40]+"<p>closed</p>\n"+long[64:])), instance("ECS03", page(long)))},
 		{name: "destroy", recorded: quickstart(), flags: planner.Input{Destroy: true, Targets: []string{"load_balancer.SLB1", "instance.ECS02"}}, outputs: []spec.Output{url}},

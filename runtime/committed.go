@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
+	"slices"
 
 	"slbctl/runtime/control"
 	"slbctl/runtime/durable"
@@ -60,9 +61,38 @@ func writeCommitted(fsys durable.FS, dir string, c committed) error {
 	return durable.WriteFile(fsys, filepath.Join(dir, control.Folder, committedFile), data, 0o600)
 }
 
-// readCommitted returns the last committed generation; without one, generation 0
-// with an empty configuration.
+// DamagedError is a committed generation that does not read. It blocks nothing: the
+// state says what should run, so the daemon keeps the file aside, comes up with
+// nothing, and the next apply makes it whole.
+type DamagedError struct {
+	Path   string
+	Reason error
+}
+
+func (e *DamagedError) Error() string {
+	return fmt.Sprintf("%s is not usable: %v", e.Path, e.Reason)
+}
+
+func (e *DamagedError) Unwrap() error { return e.Reason }
+
+// readCommitted returns the last committed generation; without one, or after it has
+// put a damaged one aside, generation 0 with an empty configuration. It is for the
+// daemon, which alone owns the file.
 func readCommitted(fsys durable.FS, dir string) (committed, error) {
+	c, err := lookAtCommitted(fsys, dir)
+	var damaged *DamagedError
+	if !errors.As(err, &damaged) {
+		return c, err
+	}
+	if err := putAside(fsys, damaged.Path); err != nil {
+		return committed{}, errors.Join(damaged, err)
+	}
+	return newCommitted(control.Generation{}, &spec.Config{}), nil
+}
+
+// lookAtCommitted is readCommitted without effect: a damaged file is a
+// *DamagedError.
+func lookAtCommitted(fsys durable.FS, dir string) (committed, error) {
 	path := filepath.Join(dir, control.Folder, committedFile)
 	data, err := fsys.ReadFile(path)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -72,11 +102,11 @@ func readCommitted(fsys durable.FS, dir string) (committed, error) {
 		return committed{}, fmt.Errorf("committed generation: %w", err)
 	}
 	if err := durable.Unseal(data); err != nil {
-		return committed{}, fmt.Errorf("%s: %w; remove it and apply again: the configuration and the state are elsewhere", path, err)
+		return committed{}, &DamagedError{path, err}
 	}
 	var c committed
 	if err := json.Unmarshal(data, &c); err != nil {
-		return committed{}, fmt.Errorf("%s: %w", path, err)
+		return committed{}, &DamagedError{path, err}
 	}
 	if c.FormatVersion != formatVersion {
 		return committed{}, fmt.Errorf("%s: format version %q is not %q: it was written by another slbctl", path, c.FormatVersion, formatVersion)
@@ -84,10 +114,31 @@ func readCommitted(fsys durable.FS, dir string) (committed, error) {
 	return c, nil
 }
 
+// putAside renames a file to the first name of its own ending in corrupt-N that is
+// free: what was in it may still help somebody.
+func putAside(fsys durable.FS, path string) error {
+	dir := filepath.Dir(path)
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return fmt.Errorf("%s: list: %w", dir, err)
+	}
+	for n := 1; ; n++ {
+		aside := fmt.Sprintf("%s.corrupt-%d", path, n)
+		if slices.Contains(names, filepath.Base(aside)) {
+			continue
+		}
+		if err := fsys.Rename(path, aside); err != nil {
+			return fmt.Errorf("%s: keep it as %s: %w", path, aside, err)
+		}
+		return fsys.SyncDir(dir)
+	}
+}
+
 // Committed tells which generation the daemon of dir would come back with; ok is
-// false when there is none yet.
+// false when there is none yet. It changes nothing: a file that does not read is a
+// *DamagedError.
 func Committed(dir string) (g control.Generation, ok bool, err error) {
-	c, err := readCommitted(durable.OS, dir)
+	c, err := lookAtCommitted(durable.OS, dir)
 	if err != nil {
 		return control.Generation{}, false, err
 	}

@@ -2,7 +2,6 @@ package sim
 
 import (
 	"fmt"
-	"math"
 	"slices"
 	"strings"
 
@@ -23,9 +22,11 @@ type Traffic struct {
 	// given connections that all last equally long.
 	Method   string     `json:"method"`
 	Survives []Survival `json:"survives"`
-	// TrafficMoved is the part of today's traffic that another server, or none, will
-	// serve: half the sum of the share differences, with "no server" as one more
-	// share. Nothing moves where nothing was served before.
+	// TrafficMoved is the part of today's traffic that leaves the server it has: for
+	// another one, which makes it half the sum of the share differences, or for none,
+	// when nobody is left to serve it: then it is all. Where nobody serves today
+	// there is no traffic, so nothing moves: a listener that is new or was stopped,
+	// or whose servers were all stopped or without weight.
 	TrafficMoved float64 `json:"traffic_moved"`
 }
 
@@ -150,7 +151,7 @@ func compare(address string, before, after forecast) Traffic {
 			}
 		}
 	}
-	t.TrafficMoved = moved(t.Backends, before, after)
+	t.TrafficMoved = moved(t.Backends)
 	if tables[0] != nil && tables[1] != nil {
 		if part, least, ok := balance.KeysMoved(tables[1], tables[0]); ok {
 			t.ClientsMoved, t.ClientsMovedMin = &part, &least
@@ -162,19 +163,14 @@ func compare(address string, before, after forecast) Traffic {
 	return t
 }
 
-// moved is half the sum of share differences; what no server takes is a share too.
-func moved(backends []ForeseenShare, before, after forecast) float64 {
-	if before.Listener == nil {
-		return 0
-	}
+// moved sums up what each server loses. Where all traffic is served before and
+// after, that is half the sum of the differences, since others gain the same.
+func moved(backends []ForeseenShare) float64 {
 	sum := 0.0
 	for _, b := range backends {
-		sum += math.Abs(b.ShareAfter - b.ShareBefore)
+		sum += max(0, b.ShareBefore-b.ShareAfter)
 	}
-	if (len(before.usable) == 0) != (len(after.usable) == 0) {
-		sum++
-	}
-	return min(sum/2, 1)
+	return min(sum, 1)
 }
 
 // survivals takes each server and each zone away in turn.

@@ -71,6 +71,48 @@ func TestForeseeOnlyWhatChanges(t *testing.T) {
 	changed("no balancer", 1, func(c *spec.Config) { c.LoadBalancers = nil })
 }
 
+// TestTrafficMoved goes through every way a listener can begin and end to serve.
+func TestTrafficMoved(t *testing.T) {
+	weights := func(w ...int) *spec.Config { return shop(spec.SchedulerWRR, w...) }
+	with := func(c *spec.Config, change func(*spec.Config)) *spec.Config {
+		change(c)
+		return c
+	}
+	stoppedListener := func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].Status = spec.StatusStopped }
+	stoppedServers := func(c *spec.Config) {
+		for _, i := range c.Instances {
+			i.Status = spec.StatusStopped
+		}
+	}
+	inactive := func(c *spec.Config) { c.LoadBalancers[0].Status = spec.StatusInactive }
+	running := func() *spec.Config { return weights(50, 50) }
+	for _, c := range []struct {
+		name          string
+		before, after *spec.Config
+		want          float64
+	}{
+		{"a new listener", nil, running(), 0},
+		{"stopped to running", with(running(), stoppedListener), running(), 0},
+		{"inactive to active", with(running(), inactive), running(), 0},
+		{"no weight to some", weights(0, 0), running(), 0},
+		{"all servers stopped to all running", with(running(), stoppedServers), running(), 0},
+		{"running to stopped", running(), with(running(), stoppedListener), 1},
+		{"active to inactive", running(), with(running(), inactive), 1},
+		{"some weight to none", running(), weights(0, 0), 1},
+		{"all servers running to all stopped", running(), with(running(), stoppedServers), 1},
+		{"a removed listener", running(), nil, 1},
+		{"one server to another", weights(100, 0), weights(0, 100), 1},
+		{"a quarter", running(), weights(25, 75), .25},
+		{"the first of two to three", weights(100, 0, 0), weights(100, 100, 100), 2. / 3},
+		{"three to one of them", weights(100, 100, 100), weights(100, 0, 0), 2. / 3},
+	} {
+		rows := foreseen(t, c.before, c.after)
+		if row := only(t, rows); math.Abs(row.TrafficMoved-c.want) > 1e-9 {
+			t.Errorf("%s: %v of traffic moves, want %v", c.name, row.TrafficMoved, c.want)
+		}
+	}
+}
+
 func TestForeseeNewListener(t *testing.T) {
 	row := only(t, foreseen(t, nil, shop(spec.SchedulerWRR, 100, 50)))
 	if row.TrafficMoved != 0 || row.ClientsMoved != nil {

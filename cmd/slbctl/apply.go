@@ -19,7 +19,7 @@ type applyCmd struct {
 	AutoApprove bool          `help:"Do not ask."`
 	JSON        bool          `name:"json" help:"Print one JSON object per event; the last is the summary."`
 	Wait        string        `default:"verified" enum:"verified,drained,false" help:"Stay until all servers are well (verified), until what was removed is gone (drained), or not at all (false)."`
-	Timeout     time.Duration `default:"60s" placeholder:"TIME" help:"How long servers may take to get well before everything is rolled back."`
+	Timeout     patienceValue `default:"60s" placeholder:"TIME" help:"How long servers may take to get well before everything is rolled back."`
 }
 
 // errJSONAsks keeps questions out of an output that a program reads.
@@ -29,6 +29,9 @@ func (c *applyCmd) Run(s *session) (err error) {
 	if c.PlanFile != "" && c.plans() {
 		return &usageError{command: "apply", detail: "a saved plan is applied as it is: planning flags have no effect on it"}
 	}
+	if c.Timeout == 0 {
+		return &usageError{command: "apply", detail: "-timeout=0s leaves servers no time to get well: give them some, or -wait=false"}
+	}
 	approved := c.AutoApprove || c.PlanFile != ""
 	if c.JSON && !approved {
 		return errJSONAsks
@@ -36,7 +39,7 @@ func (c *applyCmd) Run(s *session) (err error) {
 	if err := s.mayAsk(approved); err != nil {
 		return err
 	}
-	do := execution{wait: c.Wait, timeout: c.Timeout, approved: approved, report: s.newReport(c.JSON)}
+	do := execution{wait: c.Wait, timeout: time.Duration(c.Timeout), approved: approved, report: s.newReport(c.JSON)}
 	if c.PlanFile != "" {
 		err = s.applySaved(c.PlanFile, c.LockTimeout, do)
 	} else {
@@ -93,13 +96,13 @@ func (s *session) confirmPlan(destroys bool) error {
 }
 
 // applySaved applies a plan file if everything is as it was when it was made.
-func (s *session) applySaved(path string, lockTimeout time.Duration, do execution) (err error) {
+func (s *session) applySaved(path string, lockTimeout patienceValue, do execution) (err error) {
 	saved, err := planner.ReadSaved(durable.OS, path)
 	if err != nil {
 		return err
 	}
 	g := &ground{store: s.store(), runtime: &daemon{}}
-	if g.unlock, err = g.store.Lock(s.ctx, state.Self(s.command), lockTimeout); err != nil {
+	if g.unlock, err = g.store.Lock(s.ctx, state.Self(s.command), time.Duration(lockTimeout)); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.unlock()) }()

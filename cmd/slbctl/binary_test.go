@@ -12,6 +12,8 @@ import (
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
+	"syscall"
 	"testing"
 	"time"
 )
@@ -43,6 +45,7 @@ type folder struct {
 	t   *testing.T
 	exe string
 	dir string
+	as  *syscall.Credential // nil = the test's own user
 }
 
 func newFolder(t *testing.T, built func() (string, error), config string) *folder {
@@ -77,6 +80,7 @@ func (f *folder) run(env []string, args ...string) (string, int) {
 	cmd := exec.CommandContext(ctx, f.exe, args...)
 	cmd.Dir = f.dir
 	cmd.Env = append(os.Environ(), env...)
+	cmd.SysProcAttr = &syscall.SysProcAttr{Credential: f.as}
 	var out bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &out
 	err := cmd.Run()
@@ -102,6 +106,48 @@ func (f *folder) document(into any, args ...string) {
 	f.t.Helper()
 	if err := json.Unmarshal([]byte(f.must(args...)), into); err != nil {
 		f.t.Fatalf("slbctl %s: %v", strings.Join(args, " "), err)
+	}
+}
+
+// clients fetch a page again and again, each time on a connection of its own.
+type clients struct {
+	t     *testing.T
+	ended chan struct{}
+	group sync.WaitGroup
+	count atomic.Int64
+	end   func() // returns when none is under way any more
+}
+
+// startClients sends requests to the configuration's output "endpoint". Everyone of
+// them must be answered.
+func (f *folder) startClients() *clients {
+	endpoint := f.must("output", "-raw", "endpoint")
+	c := &clients{t: f.t, ended: make(chan struct{})}
+	c.end = sync.OnceFunc(func() { close(c.ended); c.group.Wait() })
+	for range 2 {
+		c.group.Go(func() {
+			for {
+				select {
+				case <-c.ended:
+					return
+				case <-time.After(5 * time.Millisecond):
+				}
+				if _, err := fetch(endpoint); err != nil {
+					f.t.Errorf("request %d: %v", c.count.Load(), err)
+				}
+				c.count.Add(1)
+			}
+		})
+	}
+	f.t.Cleanup(c.end)
+	return c
+}
+
+// stop ends them, and wants them to have had something to say.
+func (c *clients) stop() {
+	c.end()
+	if n := c.count.Load(); n < 100 {
+		c.t.Errorf("only %d requests were sent", n)
 	}
 }
 

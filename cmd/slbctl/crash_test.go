@@ -24,16 +24,19 @@ load_balancer "lb" {
     health_check { interval = "50ms" }
   }
 }
+output "endpoint" { value = trimprefix(load_balancer.lb.listener["tcp:80"].url, "http://") }
 `
 
 // TestKilledCommandLine kills apply before every single durable operation that it
-// makes and at its named steps in turn. Whatever the moment, the next command
-// finds state and runtime in agreement, and nothing is left to do by hand.
+// makes and at its named steps in turn, while clients send requests. Whatever the
+// moment, no request fails, the next command finds state and runtime in agreement,
+// and nothing is left to do by hand.
 func TestKilledCommandLine(t *testing.T) {
 	t.Parallel()
 	net := network(t)
 	f := newFolder(t, builtFailpoints, fmt.Sprintf(crashConfig, net, 100))
 	f.must("apply", "-auto-approve")
+	clients := f.startClients()
 	weight := 1
 	kill := func(point string) (killed bool) {
 		weight = weight%99 + 1
@@ -57,6 +60,7 @@ func TestKilledCommandLine(t *testing.T) {
 	if points < 15 {
 		t.Errorf("only %d durable operations were seen: begin, commit, snapshot and history make more", points-1)
 	}
+	clients.stop()
 	t.Logf("%d points", points-1)
 }
 

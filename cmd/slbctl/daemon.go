@@ -14,7 +14,8 @@ import (
 
 // daemon is the runtime of the working folder as the planner sees it.
 type daemon struct {
-	started bool // by this process
+	started bool   // by this process
+	warning string // why what it ran last is not known; "" when it is
 }
 
 // Observe implements planner.Runtime. A daemon that does not run is observed as
@@ -22,7 +23,8 @@ type daemon struct {
 func (d *daemon) Observe(ctx context.Context) (planner.Observed, error) {
 	client, err := control.Dial(workingFolder)
 	if errors.Is(err, control.ErrNotRunning) {
-		g, _, err := runtime.Committed(workingFolder)
+		var g control.Generation
+		g, d.warning, err = committed()
 		return planner.Observed{Generation: g.Generation, Hash: g.Hash}, err
 	}
 	if err != nil {
@@ -44,6 +46,18 @@ func (d *daemon) Observe(ctx context.Context) (planner.Observed, error) {
 		seen.Instances[i.Address] = i.Status
 	}
 	return seen, nil
+}
+
+// committed is what the daemon would come back with. That is nothing when the file
+// that says so is damaged, which is a warning: the state knows what should run.
+func committed() (g control.Generation, warning string, err error) {
+	g, _, err = runtime.Committed(workingFolder)
+	var damaged *runtime.DamagedError
+	if errors.As(err, &damaged) {
+		return control.Generation{}, fmt.Sprintf("%v. The runtime cannot come back with what it ran last: "+
+			"it starts with nothing and keeps the file aside, and apply brings back what is recorded", damaged), nil
+	}
+	return g, "", err
 }
 
 // Apply implements planner.Runtime. It starts the daemon when none runs.

@@ -1,17 +1,13 @@
 package main
 
-import (
-	"time"
-
-	"slbctl/planner"
-)
+import "slbctl/planner"
 
 // destroyCmd releases what was applied.
 type destroyCmd struct {
 	Addresses   []string      `arg:"" optional:"" name:"addr" help:"Release only these, and what uses their values."`
 	AutoApprove bool          `help:"Do not ask."`
 	JSON        bool          `name:"json" help:"Print one JSON object per event; the last is the summary."`
-	LockTimeout time.Duration `default:"0s" placeholder:"TIME" help:"Wait so long for another process that holds the state."`
+	LockTimeout patienceValue `default:"0s" placeholder:"TIME" help:"Wait so long for another process that holds the state."`
 	variableFlags
 }
 

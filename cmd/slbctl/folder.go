@@ -14,7 +14,6 @@ import (
 
 	"slbctl/planner"
 	"slbctl/planner/state"
-	"slbctl/runtime"
 	"slbctl/runtime/control"
 	"slbctl/runtime/durable"
 	"slbctl/spec"
@@ -31,11 +30,12 @@ func (s *session) store() *state.Store {
 }
 
 // live says what the runtime has committed to. It is asked also after an
-// interrupt, so it does not end with the session.
+// interrupt, so it does not end with the session. A daemon that is down and cannot
+// come back with what it ran has committed to nothing: it will start with nothing.
 func live() (generation uint64, hash string, err error) {
 	client, err := control.Dial(workingFolder)
 	if errors.Is(err, control.ErrNotRunning) {
-		g, _, err := runtime.Committed(workingFolder)
+		g, _, err := committed()
 		return g.Generation, g.Hash, err
 	}
 	if err != nil {
@@ -59,7 +59,10 @@ func (s *session) needState() (*state.State, error) {
 
 // load reads the configuration, with the addresses that the state has recorded.
 func load(v variableFlags, st *state.State) (*spec.Config, spec.Diagnostics, error) {
-	opt := spec.Options{Vars: v.Var, VarFiles: v.VarFile, Environ: os.Environ(), Recorded: st.Recorded()}
+	opt := spec.Options{VarFiles: v.VarFile, Environ: os.Environ(), Recorded: st.Recorded()}
+	for _, a := range v.Var {
+		opt.Vars = append(opt.Vars, string(a))
+	}
 	if text := os.Getenv(portOffsetVariable); text != "" {
 		offset, err := strconv.Atoi(text)
 		if err != nil {
@@ -105,7 +108,7 @@ type ground struct {
 
 // prepare reads the configuration, locks and recovers the state, and looks at
 // the runtime. Nothing is written before the configuration has proved right.
-func (s *session) prepare(v variableFlags, lockTimeout time.Duration, optional bool) (g *ground, err error) {
+func (s *session) prepare(v variableFlags, lockTimeout patienceValue, optional bool) (g *ground, err error) {
 	// A plan lives for a fraction of a second and its heap only grows: the
 	// collector lets it, up to what a plan of 5,000 resources may take. A second
 	// processor would do little but collect more often.
@@ -119,7 +122,7 @@ func (s *session) prepare(v variableFlags, lockTimeout time.Duration, optional b
 	if err := g.load(v, optional); err != nil {
 		return nil, err
 	}
-	if g.unlock, err = g.store.Lock(s.ctx, state.Self(s.command), lockTimeout); err != nil {
+	if g.unlock, err = g.store.Lock(s.ctx, state.Self(s.command), time.Duration(lockTimeout)); err != nil {
 		return nil, err
 	}
 	if err := g.settle(s.ctx, v, optional); err != nil {
@@ -151,6 +154,9 @@ func (g *ground) settle(ctx context.Context, v variableFlags, optional bool) err
 		g.config.Seed = binary.LittleEndian.Uint64(key)
 	}
 	g.seen, err = g.runtime.Observe(ctx)
+	if g.runtime.warning != "" {
+		g.warnings = append(g.warnings, g.runtime.warning)
+	}
 	return err
 }
 

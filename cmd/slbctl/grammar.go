@@ -1,10 +1,6 @@
 package main
 
-import (
-	"time"
-
-	"github.com/alecthomas/kong"
-)
+import "github.com/alecthomas/kong"
 
 // grammar is the command line. Help of a command beyond its first line, and its
 // examples, are in help.go.
@@ -36,8 +32,8 @@ type grammar struct {
 
 // variableFlags set the configuration's variables.
 type variableFlags struct {
-	Var     []string `sep:"none" placeholder:"NAME=VALUE" help:"Set a variable. May be repeated."`
-	VarFile []string `sep:"none" placeholder:"FILE" help:"Set variables from a file. May be repeated."`
+	Var     []assignment `sep:"none" placeholder:"NAME=VALUE" help:"Set a variable. May be repeated."`
+	VarFile []string     `sep:"none" placeholder:"FILE" help:"Set variables from a file. May be repeated."`
 }
 
 // planFlags say what to plan; plan and apply have them in common.
@@ -47,7 +43,7 @@ type planFlags struct {
 	Replace     []string      `sep:"none" placeholder:"ADDR" help:"Make this anew. May be repeated."`
 	Refresh     bool          `default:"true" help:"Do not look at what runs, only at what is recorded."`
 	Traffic     bool          `default:"true" help:"Leave the effect on traffic out."`
-	LockTimeout time.Duration `default:"0s" placeholder:"TIME" help:"Wait so long for another process that holds the state."`
+	LockTimeout patienceValue `default:"0s" placeholder:"TIME" help:"Wait so long for another process that holds the state."`
 	variableFlags
 }
 

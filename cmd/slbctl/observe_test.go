@@ -50,6 +50,11 @@ func TestEveryAttributeIsSeen(t *testing.T) {
 		t.Fatal(err)
 	}
 	before := loaded(t, string(source))
+	for name, view := range views {
+		if view(t, before, before) != view(t, loaded(t, string(source)), before) {
+			t.Fatalf("the view %s tells of a difference where there is none", name)
+		}
+	}
 	for id, example := range examples {
 		if example.Seen == "" {
 			continue // has one possible value so far
@@ -87,7 +92,8 @@ func loaded(t *testing.T, source string) *spec.Config {
 }
 
 // viewBalancer is what the live balancer decides with: where listeners listen, who
-// is behind them with which share, how they are probed, when connections end.
+// is let in, which rule takes a request, who is behind them with which share, how they
+// are probed, when connections end.
 func viewBalancer(t *testing.T, _, c *spec.Config) string {
 	listeners, err := balance.Compile(c)
 	if err != nil {
@@ -95,11 +101,19 @@ func viewBalancer(t *testing.T, _, c *spec.Config) string {
 	}
 	var b strings.Builder
 	for _, l := range listeners {
-		well := l.Table(func(int) balance.Health { return balance.Normal }).Shares()
-		ill := l.Table(func(int) balance.Health { return balance.Abnormal }).Shares()
-		fmt.Fprintln(&b, l.Endpoint, l.Serving, l.Scheduler, l.Check, l.Drain, l.EstablishedTimeout, well, ill)
-		for _, backend := range l.Backends {
-			fmt.Fprintln(&b, backend.Name, backend.Endpoint, backend.CheckEndpoint, backend.Weight)
+		text, err := json.Marshal(l)
+		if err != nil {
+			t.Fatal(err)
+		}
+		own := l.Route([]byte("a.test"), []byte("/a"))
+		fmt.Fprintln(&b, string(text), own.Pool, own.Redirect, l.Route([]byte("www.a.test"), []byte("/b")).Pool)
+		for _, client := range []string{"10.1.2.3", "127.0.0.1", "2001:db8::1"} {
+			fmt.Fprintln(&b, client, l.ACL == nil || l.ACL.Allows(netip.MustParseAddr(client)))
+		}
+		for _, p := range l.Pools() {
+			well := p.Table(func(int) balance.Health { return balance.Normal }).Shares()
+			ill := p.Table(func(int) balance.Health { return balance.Abnormal }).Shares()
+			fmt.Fprintln(&b, p.Owner, p.Group, well, ill)
 		}
 	}
 	return b.String()

@@ -52,14 +52,17 @@ func (s *session) show(plan *planner.Plan, asJSON bool) error {
 
 // plan makes the plan that the flags ask for.
 func (g *ground) plan(f planFlags) (*planner.Plan, error) {
+	last, err := g.store.LastSerial()
+	if err != nil {
+		return nil, err
+	}
 	in := planner.Input{
-		Config: g.config, State: g.state, Lineage: state.NewLineage(),
+		Config: g.config, State: g.state, Lineage: state.NewLineage(), LastSerial: last,
 		Observed: g.seen, SkipRefresh: !f.Refresh,
 		Destroy: f.Destroy, Targets: f.Target, Replace: f.Replace,
 		SkipTraffic: !f.Traffic, Warnings: g.warnings,
 	}
 	if g.config != nil && hasSensitive(g.config.Outputs) {
-		var err error
 		if in.Key, err = g.store.Key(); err != nil {
 			return nil, err
 		}

@@ -26,6 +26,9 @@ type runtimeCmd struct {
 type runtimeStartCmd struct{}
 
 func (c *runtimeStartCmd) Run(s *session) error {
+	if _, warning, err := committed(); err == nil && warning != "" {
+		s.note("Warning: %s.", warning)
+	}
 	client, err := (&daemon{}).start(s.ctx)
 	if err != nil {
 		return err
@@ -63,6 +66,9 @@ func (c *runtimeRunCmd) Run(s *session) error {
 	exe, err := os.Executable()
 	if err != nil {
 		return fmt.Errorf("runtime: find this program's file: %w", err)
+	}
+	if _, warning, err := committed(); err == nil && warning != "" {
+		log.Warn(warning)
 	}
 	return runtime.Run(s.ctx, workingFolder, runtime.Options{Log: log, Executable: exe, Ready: runtime.Ready})
 }

@@ -35,6 +35,7 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"get":       verbGet,
 	"resolve":   verbResolve,
 	"lock":      verbLock,
+	"unlock":    verbUnlock,
 	"occupy":    verbOccupy,
 	"interrupt": verbInterrupt,
 	"truncate":  verbTruncate,
@@ -120,13 +121,21 @@ func verbResolve(ts *testscript.TestScript, neg bool, args []string) {
 	}
 }
 
-// lock: another process seems to hold the state of the current folder until the
-// session ends.
+// lock: another process seems to hold the state of the current folder, until unlock
+// or the end of the session.
 func verbLock(ts *testscript.TestScript, neg bool, args []string) {
 	store := state.Open(durable.OS, ts.MkAbs("."), "")
 	unlock, err := store.Lock(context.Background(), state.Self("apply"), 0)
 	ts.Check(err)
-	ts.Defer(func() { _ = unlock() })
+	once := sync.OnceFunc(func() { _ = unlock() })
+	ts.Value(environKey{}).(*testscript.Env).Values[lockKey{}] = once
+	ts.Defer(once)
+}
+
+type lockKey struct{}
+
+func verbUnlock(ts *testscript.TestScript, neg bool, args []string) {
+	ts.Value(lockKey{}).(func())()
 }
 
 // occupy ADDRESS: somebody else listens there until the session ends.

@@ -62,7 +62,7 @@ func (e *LockedError) Error() string {
 			text += ", which is gone: a process that it started still holds " + e.Path
 		}
 	} else {
-		text += " by a process that has not written its name into " + e.Path
+		text += " by a process whose name is not in " + e.Path + ", where a full disk may have kept it from writing it"
 	}
 	if e.Waited > 0 {
 		return text + fmt.Sprintf(" (waited %s): wait for it to end, or stop it", e.Waited)
@@ -88,10 +88,15 @@ func (s *Store) Lock(ctx context.Context, who Holder, timeout time.Duration) (un
 		}
 		return nil, errors.Join(err, f.Close())
 	}
+	// The name is a courtesy to others. A disk that is too full for it is no reason
+	// to refuse a command that holds the lock: LockedError knows of that case.
 	if err := writeHolder(f, who); err != nil {
-		return nil, errors.Join(fmt.Errorf("lock %s: write who holds it: %w", path, err), f.Close())
+		_ = f.Truncate(0) // better no name than half of one
 	}
-	return func() error { return errors.Join(f.Truncate(0), f.Close()) }, nil
+	return func() error {
+		_ = f.Truncate(0) // the next holder writes over it
+		return f.Close()
+	}, nil
 }
 
 // flock tries until the timeout has passed, a little less often each time.

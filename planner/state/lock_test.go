@@ -128,13 +128,36 @@ func TestLockDiesWithItsHolder(t *testing.T) {
 	}
 }
 
+// TestLockOnAFullDisk has a lock file that takes no byte.
+func TestLockOnAFullDisk(t *testing.T) {
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, ".slbctl"), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Symlink("/dev/full", filepath.Join(dir, ".slbctl", "lock")); err != nil {
+		t.Fatal(err)
+	}
+	unlock, err := state.Open(durable.OS, dir, "").Lock(t.Context(), state.Self("apply"), time.Minute)
+	if err != nil {
+		t.Fatalf("a lock whose holder cannot write its name: %v", err)
+	}
+	_, err = state.Open(durable.OS, dir, "").Lock(t.Context(), state.Self("plan"), 0)
+	var locked *state.LockedError
+	if !errors.As(err, &locked) || !strings.Contains(err.Error(), "whose name is not in") || !strings.Contains(err.Error(), "full disk") {
+		t.Errorf("while it is held: %v", err)
+	}
+	if err := unlock(); err != nil {
+		t.Error(err)
+	}
+}
+
 func TestLockedErrorNamesWhatItKnows(t *testing.T) {
 	host, _ := os.Hostname()
 	for _, c := range []struct {
 		holder state.Holder
 		want   string
 	}{
-		{state.Holder{}, "has not written its name into /w/lock"},
+		{state.Holder{}, "by a process whose name is not in /w/lock"},
 		{state.Holder{PID: 1 << 30, Host: host, User: "u", Command: "apply"}, "which is gone"},
 		{state.Holder{PID: 1, Host: host + "x", User: "u", Command: "apply"}, "process 1 of u on " + host + "x, since"},
 	} {

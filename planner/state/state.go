@@ -134,16 +134,20 @@ func encodeResources(b *bytes.Buffer, resources []spec.Resource) error {
 	return nil
 }
 
-// Decode reads a document and refuses whatever Encode has not written.
-func Decode(data []byte) (*State, error) {
+// Decode reads a document and refuses whatever Encode has not written. Resources
+// share the values that they have in common: they are to be read only.
+func Decode(data []byte) (*State, error) { return decode(data, string(data)) }
+
+// decode reads a document that is there as bytes and as the text to keep.
+func decode(data []byte, text string) (*State, error) {
 	if err := durable.Unseal(data); err != nil {
 		return nil, err
 	}
-	var doc struct {
-		document
-		Resources []spec.Resource `json:"resources"`
+	var doc document
+	head, resources, err := newDecoder(text).document()
+	if headErr := json.Unmarshal([]byte(head), &doc); err == nil {
+		err = headErr
 	}
-	err := json.Unmarshal(data, &doc)
 	major, _, _ := strings.Cut(doc.FormatVersion, ".")
 	if ours, _, _ := strings.Cut(FormatVersion, "."); major != ours {
 		return nil, fmt.Errorf("its format version is %q and this slbctl reads %s: use a newer slbctl", doc.FormatVersion, FormatVersion)
@@ -157,7 +161,7 @@ func Decode(data []byte) (*State, error) {
 	}
 	s := &State{
 		Lineage: doc.Lineage, Serial: doc.Serial, Generation: doc.Generation, ConfigHash: doc.ConfigHash,
-		Seed: seed, Runtime: spec.Runtime(doc.Runtime), Resources: doc.Resources,
+		Seed: seed, Runtime: spec.Runtime(doc.Runtime), Resources: resources,
 	}
 	for _, o := range doc.Outputs {
 		s.Outputs = append(s.Outputs, spec.Output(o))

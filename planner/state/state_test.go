@@ -172,6 +172,40 @@ func TestLoad(t *testing.T) {
 	}
 }
 
+// TestHintKeepsToTheLineage has the history of a state that was deleted beside the
+// one of its successor, whose serials an older slbctl began at 1 again.
+func TestHintKeepsToTheLineage(t *testing.T) {
+	disk := durabletest.New()
+	for serial, lineage := range map[uint64]string{2: "new", 3: "new", 7: "old"} {
+		s := sample(serial, 1)
+		s.Lineage = lineage
+		disk.Put(fmt.Sprintf("/w/.slbctl/history/%d.json", serial), encode(t, s))
+	}
+	for _, c := range []struct{ lineage, want string }{
+		{"new", "cp /w/.slbctl/history/3.json"},
+		{"old", "cp /w/.slbctl/history/7.json"},
+		{"third", "no history of it"},
+	} {
+		s := sample(4, 3)
+		s.Lineage = c.lineage
+		cut := encode(t, s)
+		disk.Put("/w/slbctl.state.json", cut[:len(cut)-5])
+		if _, err := state.Open(disk, "/w", "").Load(); err == nil || !strings.Contains(err.Error(), c.want) {
+			t.Errorf("a damaged state of lineage %s: %v, want %s", c.lineage, err, c.want)
+		}
+	}
+	disk.Put("/w/slbctl.state.json", nil)
+	if _, err := state.Open(disk, "/w", "").Load(); err == nil || !strings.Contains(err.Error(), "history/7.json") {
+		t.Errorf("an empty state tells no lineage: %v, want the newest of all", err)
+	}
+	if last, err := state.Open(disk, "/w", "").LastSerial(); last != 7 || err != nil {
+		t.Errorf("the highest serial is %d, %v", last, err)
+	}
+	if last, err := state.Open(durabletest.New(), "/w", "").LastSerial(); last != 0 || err != nil {
+		t.Errorf("without a history the highest serial is %d, %v", last, err)
+	}
+}
+
 func TestCorruptErrorQuotesPaths(t *testing.T) {
 	err := &state.CorruptError{Path: "/my w/it's.json", Reason: errors.New("x"), Good: "/h/1.json"}
 	if !strings.HasSuffix(err.Error(), `cp /h/1.json '/my w/it'\''s.json'`) {

@@ -28,7 +28,7 @@ type Store struct {
 	pending  *record
 	// loaded is what read decoded to: a command reads the state before and after
 	// it gets the lock, and mostly it is the same.
-	read   []byte
+	read   string
 	loaded *State
 }
 
@@ -63,14 +63,15 @@ func (s *Store) Load() (*State, error) {
 	if err != nil {
 		return nil, fmt.Errorf("state %s: read: %w", s.snapshot, err)
 	}
-	if s.loaded != nil && bytes.Equal(data, s.read) {
+	if s.loaded != nil && string(data) == s.read {
 		return s.loaded, nil
 	}
-	st, err := Decode(data)
+	text := string(data)
+	st, err := decode(data, text)
 	if err != nil {
-		return nil, &CorruptError{Path: s.snapshot, Reason: err, Good: s.newestGood()}
+		return nil, &CorruptError{Path: s.snapshot, Reason: err, Good: s.newestGood(lineageOf(data))}
 	}
-	s.read, s.loaded = data, st
+	s.read, s.loaded = text, st
 	return st, nil
 }
 
@@ -78,7 +79,7 @@ func (s *Store) Load() (*State, error) {
 type CorruptError struct {
 	Path   string
 	Reason error
-	Good   string // the newest history file that reads; "" without one
+	Good   string // the newest history file of this state that reads; "" without one
 }
 
 func (e *CorruptError) Error() string {
@@ -143,18 +144,40 @@ func (s *Store) historyPath(serial uint64) string {
 	return filepath.Join(s.history, strconv.FormatUint(serial, 10)+".json")
 }
 
-// newestGood names the history file that could replace a corrupt snapshot.
-func (s *Store) newestGood() string {
+// LastSerial is the highest that the history knows, 0 without one. What is recorded
+// next goes above it, also when it is another state's: no serial is used twice in
+// a folder, so no entry is ever written over, and the newest has the highest.
+func (s *Store) LastSerial() (uint64, error) {
+	serials, err := s.History()
+	if err != nil || len(serials) == 0 {
+		return 0, err
+	}
+	return serials[len(serials)-1], nil
+}
+
+// newestGood names the history file that could replace a corrupt snapshot of this
+// lineage, or of any when the snapshot does not tell its own.
+func (s *Store) newestGood(lineage string) string {
 	serials, err := s.History()
 	if err != nil {
 		return ""
 	}
 	for _, n := range slices.Backward(serials) {
-		if _, err := s.LoadHistory(n); err == nil {
+		if st, err := s.LoadHistory(n); err == nil && (lineage == "" || st.Lineage == lineage) {
 			return s.historyPath(n)
 		}
 	}
 	return ""
+}
+
+// lineageOf finds the lineage in what is left of a document, or "".
+func lineageOf(document []byte) string {
+	_, rest, _ := bytes.Cut(document, []byte(`"lineage": "`))
+	lineage, _, whole := bytes.Cut(rest, []byte(`"`))
+	if !whole {
+		return ""
+	}
+	return string(lineage)
 }
 
 // save writes the snapshot and its copy in the history. Doing it again does no

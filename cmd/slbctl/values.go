@@ -1,0 +1,40 @@
+package main
+
+import (
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+)
+
+// patienceValue is how long a command may wait. It cannot be negative.
+type patienceValue time.Duration
+
+// UnmarshalText implements encoding.TextUnmarshaler, for kong.
+func (p *patienceValue) UnmarshalText(text []byte) error {
+	d, err := time.ParseDuration(string(text))
+	if err != nil {
+		return fmt.Errorf("%q is not a time: write it like 30s, 500ms or 1m30s", text)
+	}
+	if d < 0 {
+		return fmt.Errorf("%s is negative: a time to wait is 0s or more", text)
+	}
+	*p = patienceValue(d)
+	return nil
+}
+
+// assignment is NAME=VALUE, as -var takes it.
+type assignment string
+
+// UnmarshalText implements encoding.TextUnmarshaler, for kong.
+func (a *assignment) UnmarshalText(text []byte) error {
+	name, _, ok := strings.Cut(string(text), "=")
+	switch {
+	case !ok:
+		return fmt.Errorf("%q sets no value: write -var %s=VALUE", text, name)
+	case strings.TrimSpace(name) == "":
+		return errors.New("no variable is named before the =: write -var NAME=VALUE")
+	}
+	*a = assignment(text)
+	return nil
+}
