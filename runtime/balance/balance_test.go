@@ -94,7 +94,8 @@ func TestGoldenSequences(t *testing.T) {
 	}
 }
 
-var schedulers = []string{spec.SchedulerRR, spec.SchedulerWRR, spec.SchedulerWLC, spec.SchedulerSCH, spec.SchedulerTCH}
+var schedulers = []string{spec.SchedulerRR, spec.SchedulerWRR, spec.SchedulerWLC, spec.SchedulerSCH, spec.SchedulerTCH,
+	spec.SchedulerQCH, spec.SchedulerP2C, spec.SchedulerLeast}
 
 func TestUsable(t *testing.T) {
 	for _, scheduler := range schedulers {

@@ -1,19 +1,31 @@
-// Package balance decides: which server takes a connection, and whether a
-// server is well. The live proxy asks it from its loops, the simulator from
-// virtual time and the plan on paper, so what they say cannot drift apart.
+// Package balance decides: whether a client passes, which rule takes its request,
+// which server serves it, and whether a server is well. The live proxy asks it from
+// its loops, the simulator from virtual time and the plan on paper, so what they
+// say cannot drift apart.
 //
 //	listeners, err := balance.Compile(config)
 //	l := listeners[0]
 //	state := balance.NewState(&l.Pool, nil)
 //	table := l.Table(func(i int) balance.Health { return balance.Normal })
-//	i, ok := table.Pick(state, balance.Client{Source: peer}, nil)
+//	i, ok := table.PickClient(state, balance.Client{Source: peer}, nil, now)
 //	if ok {
 //		connect(l.Backends[i].Endpoint)
 //		state.Done(i)
 //	}
 //
-// The package is pure: no clock, no goroutine, no socket, no random number. A
-// Listener and a Table never change once made and may be shared by any number of
-// threads; what changes between two picks lives in State, which is safe for
-// concurrent use.
+// An HTTP listener has a state and a table for each of its Pools, and asks Route
+// which one a request is for:
+//
+//	path, ok := balance.NormalPath(scratch, target) // not ok: 400
+//	r := l.Route(host, path)
+//	p := l.Pools()[r.Pool]
+//	i, ok := p.CookieBackend(cookie)
+//	if !ok || !tables[r.Pool].PickSticky(states[r.Pool], i) {
+//		i, ok = tables[r.Pool].Pick(states[r.Pool], client, nil)
+//	}
+//
+// The package is pure: no clock, no goroutine, no socket, no random number but what
+// follows from seed and ticket. A Listener, its Pools and a Table never change once
+// made and may be shared by any number of threads; what changes between two picks
+// lives in State, Rate and Limit, which are safe for concurrent use.
 package balance

@@ -31,6 +31,7 @@ type leastLoaded struct {
 type leaf struct {
 	backend uint16
 	weight  int64
+	limit   int64 // of what is in flight; 0 = none
 	turns   int64 // picks since the servers to choose from last changed
 	flight  *flight
 }
@@ -42,21 +43,27 @@ func (l *leastLoaded) pick(t *Table, s *State, tried Tried) (int, bool) {
 	if l.table != t {
 		l.build(t, s)
 	}
-	best := l.winners[1]
-	if len(tried) > 0 {
-		best = l.bestWithout(tried)
+	for {
+		best := l.winners[1]
+		if len(tried) > 0 {
+			best = l.bestWithout(tried)
+		}
+		if best == noLeaf {
+			return 0, false
+		}
+		f := &l.leaves[best]
+		ok := s.begin(f.backend)
+		if ok {
+			f.turns++
+		} // else a sticky connection took its last place just now
+		l.replay(best)
+		if ok {
+			return int(f.backend), true
+		}
 	}
-	if best == noLeaf {
-		return 0, false
-	}
-	f := &l.leaves[best]
-	f.turns++
-	f.flight.active.Add(1)
-	l.replay(best)
-	return int(f.backend), true
 }
 
-// settle replays the matches of a server whose connections became fewer.
+// settle replays the matches of a server whose connections changed elsewhere.
 func (l *leastLoaded) settle(f *flight) {
 	l.mu.Lock()
 	if f.leaf != noLeaf {
@@ -83,7 +90,7 @@ func (l *leastLoaded) build(t *Table, s *State) {
 	for i, m := range t.members {
 		f := s.flights[m]
 		f.leaf = int32(i)
-		l.leaves[i] = leaf{backend: m, weight: int64(t.pool.Backends[m].Weight), flight: f}
+		l.leaves[i] = leaf{backend: m, weight: int64(t.weights[i]), limit: int64(t.pool.Backends[m].MaxConnections), flight: f}
 		l.winners[l.base+i] = int32(i)
 	}
 	for k := l.base - 1; k > 0; k-- {
@@ -105,8 +112,9 @@ func (l *leastLoaded) replay(leaf int32) {
 
 // better returns the leaf that wins: fewer connections for its weight (LVS's
 // formula, cross-multiplied), then fewer turns for its weight counting the one at
-// stake, then the earlier name. a is left of b.
+// stake, then the earlier name. Nobody wins who is full. a is left of b.
 func (l *leastLoaded) better(a, b int32) int32 {
+	a, b = l.unlessFull(a), l.unlessFull(b)
 	if b == noLeaf {
 		return a
 	}
@@ -125,6 +133,13 @@ func (l *leastLoaded) better(a, b int32) int32 {
 		return b
 	}
 	return a
+}
+
+func (l *leastLoaded) unlessFull(k int32) int32 {
+	if k != noLeaf && l.leaves[k].limit > 0 && l.leaves[k].flight.active.Load() >= l.leaves[k].limit {
+		return noLeaf
+	}
+	return k
 }
 
 // bestWithout is the winner among the servers not tried: retries are rare enough

@@ -13,7 +13,7 @@ import (
 func naive(l *Listener, usable []int, active, turns []int64, tried Tried) int {
 	best := -1
 	for _, i := range usable {
-		if tried.has(uint16(i)) {
+		if full := l.Backends[i].MaxConnections; tried.has(uint16(i)) || full > 0 && active[i] >= int64(full) {
 			continue
 		}
 		if best < 0 {
@@ -34,6 +34,9 @@ func TestLeastAgreesWithTheNaiveScan(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		l := group(spec.SchedulerWLC, drawWeights(t)...)
 		n := len(l.Backends)
+		for i := range l.Backends {
+			l.Backends[i].MaxConnections = rapid.IntRange(0, 3).Draw(t, "limit")
+		}
 		active, turns := make([]int64, n), make([]int64, n)
 		var open []int
 		sick := make([]bool, n)

@@ -7,7 +7,7 @@ import (
 	"github.com/cespare/xxhash/v2"
 )
 
-// hashSlots is the size of the tables of sch and tch: the prime of the Maglev
+// hashSlots is the size of the tables of sch, tch and qch: the prime of the Maglev
 // paper, which keeps shares within 1 % up to some 650 servers.
 const hashSlots = 65537
 
@@ -77,12 +77,17 @@ func advance(slot, skip, size uint32) uint32 {
 
 // sourceSlot is the slot of a client under sch: its address alone decides.
 func sourceSlot(seed uint64, c Client) int {
-	var key [24]byte
 	hi, lo := words(c.Source.Addr())
+	return int(addressHash(seed, hi, lo) % hashSlots)
+}
+
+// addressHash hashes the words of an address.
+func addressHash(seed, hi, lo uint64) uint64 {
+	var key [24]byte
 	binary.LittleEndian.PutUint64(key[0:], seed)
 	binary.LittleEndian.PutUint64(key[8:], hi)
 	binary.LittleEndian.PutUint64(key[16:], lo)
-	return int(xxhash.Sum64(key[:]) % hashSlots)
+	return xxhash.Sum64(key[:])
 }
 
 // tupleSlot is the slot of a connection under tch: both addresses and both ports.

@@ -7,20 +7,27 @@ import (
 )
 
 // State is what a pool remembers between picks. Use it with Tables of the
-// Listener it was made for. All methods may be called concurrently.
+// pool it was made for. All methods may be called concurrently.
 type State struct {
 	pool    *Pool
 	history *history
 	flights []*flight // by index in pool.Backends
+	limits  []int64   // likewise, of what is in flight; nil when nobody has one
+
+	// What source persistence knows servers by: cookieKey, by index and back. clients
+	// is nil in a pool that never had it.
+	clients *clients
+	keys    []uint64
+	servers map[uint64]int
 }
 
 // history is what all States of one pool have in common, whatever changed
 // between them.
 type history struct {
-	_      [128]byte
-	ticket atomic.Uint64 // of rr and wrr: how many were taken
-	_      [128]byte
-	least  leastLoaded
+	_       [128]byte
+	tickets atomic.Uint64 // how many were taken; wlc, sch, tch and qch take none
+	_       [128]byte
+	least   leastLoaded
 }
 
 // flight counts the connections in flight to one backend. Padding keeps the
@@ -41,7 +48,7 @@ func NewState(p *Pool, prev *State) *State {
 	if prev == nil {
 		s.history = &history{}
 	} else {
-		s.history = prev.history
+		s.history, s.clients = prev.history, prev.clients
 		for i, b := range prev.pool.Backends {
 			known[b.Name] = prev.flights[i]
 		}
@@ -50,6 +57,15 @@ func NewState(p *Pool, prev *State) *State {
 		if s.flights[i] = known[b.Name]; s.flights[i] == nil {
 			s.flights[i] = &flight{leaf: noLeaf}
 		}
+		if b.MaxConnections > 0 && s.limits == nil {
+			s.limits = make([]int64, len(p.Backends))
+		}
+		if b.MaxConnections > 0 {
+			s.limits[i] = int64(b.MaxConnections)
+		}
+	}
+	if p.PersistenceTimeout > 0 {
+		s.persist()
 	}
 	if p.Scheduler == spec.SchedulerWLC {
 		// For good: a change away from wlc may be taken back.
@@ -58,7 +74,45 @@ func NewState(p *Pool, prev *State) *State {
 	return s
 }
 
-// Done ends a connection that Pick counted on backend i.
+// persist prepares a state to remember clients.
+func (s *State) persist() {
+	if s.clients == nil {
+		s.clients = &clients{}
+	}
+	s.keys, s.servers = make([]uint64, len(s.flights)), make(map[uint64]int, len(s.flights))
+	for i, b := range s.pool.Backends {
+		s.keys[i] = cookieKey(b.Name, s.pool.seed)
+		s.servers[s.keys[i]] = i
+	}
+}
+
+// ticket takes the next ticket, from 0 on.
+func (s *State) ticket() uint64 { return s.history.tickets.Add(1) - 1 }
+
+// begin counts a connection to a backend, unless it is full.
+func (s *State) begin(backend uint16) bool {
+	active := &s.flights[backend].active
+	if s.limits == nil || s.limits[backend] == 0 {
+		active.Add(1)
+		return true
+	}
+	for {
+		n := active.Load()
+		if n >= s.limits[backend] {
+			return false
+		}
+		if active.CompareAndSwap(n, n+1) {
+			return true
+		}
+	}
+}
+
+// full reports whether a backend has all the connections it may have.
+func (s *State) full(backend uint16) bool {
+	return s.limits != nil && s.limits[backend] > 0 && s.flights[backend].active.Load() >= s.limits[backend]
+}
+
+// Done ends a connection that Pick, PickClient or PickSticky counted on backend i.
 func (s *State) Done(i int) {
 	f := s.flights[i]
 	f.active.Add(-1)

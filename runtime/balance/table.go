@@ -11,6 +11,9 @@ import (
 // Client is the two ends of a client's connection.
 type Client struct {
 	Source, Destination netip.AddrPort
+	// QUIC is the connection id of its datagram, which qch hashes instead of the
+	// source; empty when there is none. QUICConnectionID finds it.
+	QUIC []byte
 }
 
 // Tried lists the backends, by index, that a connection failed to reach so far.
@@ -21,77 +24,73 @@ func (t *Tried) Add(i int) { *t = append(*t, i) }
 
 func (t Tried) has(backend uint16) bool { return slices.Contains(t, int(backend)) }
 
-// Table picks among the servers that are usable right now: those of a weight
-// above 0 that are Normal, or whose check is off.
+// Table picks among the servers that are usable right now, as Usable has it.
 type Table struct {
 	pool *Pool
 	// members are the usable servers, as indices into pool.Backends: in the
 	// order of the file for rr and wrr, sorted by name for the others.
 	members []uint16
-	// sequence is what rr and wrr run through and what the hash of sch and tch
-	// points into; nil for wlc.
+	weights []int // of the members, in sixteenths of a unit; of rr: all alike
+	// sequence is what rr and wrr run through, what the hashes of sch, tch and qch
+	// point into, and what p2c and least_request draw from: there each server's
+	// places are a run of their own. It is nil for wlc.
 	sequence []uint16
+	runs     []run // by index in pool.Backends; of p2c and least_request
+	// serves tells, by index in pool.Backends, who serves its sticky sessions:
+	// the members, and who is well but of weight 0.
+	serves []bool
 }
 
 // Table builds the picking table for the given healths, by index in Backends.
 // When no server is well it holds all of a weight above 0 if the listener forwards
 // then, and otherwise none.
 func (p *Pool) Table(health func(i int) Health) *Table {
-	t := &Table{pool: p}
+	return p.TableWarm(health, func(int) int { return Warm })
+}
+
+// TableWarm is Table while servers warm up: each has warmth(i) sixteenths of its
+// weight, by index in Backends, as Warmth says of the time since it became Normal.
+// Below a whole sixteenth of a unit no weight falls, so nobody is left out.
+func (p *Pool) TableWarm(health func(i int) Health, warmth func(i int) int) *Table {
+	t := &Table{pool: p, serves: make([]bool, len(p.Backends))}
+	for i, b := range p.Backends {
+		t.serves[i] = b.Weight == 0 && !p.ActiveStandby && p.well(i, health)
+	}
 	for _, i := range p.Usable(health) {
 		t.members = append(t.members, uint16(i))
+		t.serves[i] = true
 	}
-	byName := func(a, b uint16) int { return cmp.Compare(p.Backends[a].Name, p.Backends[b].Name) }
+	if p.Scheduler != spec.SchedulerRR && p.Scheduler != spec.SchedulerWRR && p.Scheduler != "" {
+		slices.SortFunc(t.members, func(a, b uint16) int { return cmp.Compare(p.Backends[a].Name, p.Backends[b].Name) })
+	}
+	t.weights = make([]int, len(t.members))
+	for k, m := range t.members {
+		t.weights[k] = min(max(warmth(int(m)), 1), Warm)
+		if p.Scheduler != spec.SchedulerRR {
+			t.weights[k] *= p.Backends[m].Weight
+		}
+	}
+	if len(t.members) == 0 {
+		return t
+	}
 	switch p.Scheduler {
-	case spec.SchedulerRR:
-		t.sequence = t.members
 	case spec.SchedulerWLC:
-		slices.SortFunc(t.members, byName)
-	case spec.SchedulerSCH, spec.SchedulerTCH:
-		slices.SortFunc(t.members, byName)
+	case spec.SchedulerSCH, spec.SchedulerTCH, spec.SchedulerQCH:
 		t.sequence = t.hashSequence()
-	default: // wrr, the language's default
-		t.sequence = smoothPeriod(t.members, t.weights())
+	case spec.SchedulerP2C, spec.SchedulerLeast:
+		t.sequence, t.runs = t.drawSequence()
+	default: // rr, and wrr, the language's default
+		t.sequence = smoothPeriod(t.members, t.weights)
 	}
 	return t
 }
 
-// Usable returns the backends that a Table for these healths picks from, in the
-// order of the file.
-func (p *Pool) Usable(health func(i int) Health) []int {
-	var well, all []int
-	for i, b := range p.Backends {
-		if b.Weight <= 0 {
-			continue
-		}
-		all = append(all, i)
-		if !p.Check.Enabled || health(i) == Normal {
-			well = append(well, i)
-		}
-	}
-	if len(well) == 0 && p.ForwardWhenAllUnhealthy {
-		return all
-	}
-	return well
-}
-
-func (t *Table) weights() []int {
-	w := make([]int, len(t.members))
-	for i, m := range t.members {
-		w[i] = t.pool.Backends[m].Weight
-	}
-	return w
-}
-
 func (t *Table) hashSequence() []uint16 {
-	if len(t.members) == 0 {
-		return nil
-	}
 	prefs := make([]preference, len(t.members))
 	for i, m := range t.members {
 		prefs[i] = preferenceOf(t.pool.Backends[m].Name, t.pool.seed)
 	}
-	slots := maglev(prefs, t.weights(), hashSlots)
+	slots := maglev(prefs, t.weights, hashSlots)
 	for k, i := range slots {
 		slots[k] = t.members[i]
 	}
@@ -99,9 +98,9 @@ func (t *Table) hashSequence() []uint16 {
 }
 
 // Pick chooses the backend for a connection of client c and counts the connection
-// in flight until s.Done. tried, if any, is left out: such a retry of rr or wrr
-// takes a ticket of its own. There is none (ok is false) when no usable server
-// remains. Pick allocates nothing.
+// in flight until s.Done. Left out are those in tried, if any, and those that are
+// full; a retry of rr, wrr, p2c or least_request takes a ticket of its own. There
+// is none (ok is false) when no usable server remains. Pick allocates nothing.
 func (t *Table) Pick(s *State, c Client, tried Tried) (i int, ok bool) {
 	if len(t.members) == 0 {
 		return 0, false
@@ -110,98 +109,48 @@ func (t *Table) Pick(s *State, c Client, tried Tried) (i int, ok bool) {
 	switch t.pool.Scheduler {
 	case spec.SchedulerWLC:
 		return s.history.least.pick(t, s, tried)
+	case spec.SchedulerP2C, spec.SchedulerLeast:
+		return t.draw(s, tried)
 	case spec.SchedulerSCH:
 		at = sourceSlot(t.pool.seed, c)
 	case spec.SchedulerTCH:
 		at = tupleSlot(t.pool.seed, c)
+	case spec.SchedulerQCH:
+		at = quicSlot(t.pool.seed, c)
 	default:
-		at = int((s.history.ticket.Add(1) - 1) % uint64(len(t.sequence)))
+		at = int(s.ticket() % uint64(len(t.sequence)))
 	}
-	backend := t.sequence[at]
-	if len(tried) > 0 {
-		if backend, ok = t.nextUntried(at, tried); !ok {
-			return 0, false
-		}
+	if backend := t.sequence[at]; t.take(s, backend, tried) {
+		return int(backend), true
 	}
-	s.flights[backend].active.Add(1)
-	return int(backend), true
+	return t.next(s, at, tried)
 }
 
-// nextUntried walks the sequence from a position to the first server not tried.
-func (t *Table) nextUntried(at int, tried Tried) (uint16, bool) {
+// take counts a connection to a backend unless it was tried or is full.
+func (t *Table) take(s *State, backend uint16, tried Tried) bool {
+	return (len(tried) == 0 || !tried.has(backend)) && s.begin(backend)
+}
+
+// next walks the sequence from a position, whose server is taken, to the first
+// server that is neither tried nor full. It looks first whether there is one, so
+// that a pool that is full as a whole costs no walk.
+func (t *Table) next(s *State, at int, tried Tried) (int, bool) {
+	free := func(m uint16) bool { return !tried.has(m) && !s.full(m) }
+	if !slices.ContainsFunc(t.members, free) {
+		return 0, false
+	}
 	for range t.sequence {
-		if b := t.sequence[at]; !tried.has(b) {
-			return b, true
-		}
 		if at++; at == len(t.sequence) {
 			at = 0
+		}
+		if backend := t.sequence[at]; t.take(s, backend, tried) {
+			return int(backend), true
 		}
 	}
 	return 0, false
 }
 
-// MaxTries bounds the tries of one connection: each server of the listener once.
+// MaxTries bounds the tries of one connection: each server of the pool once.
 // Pick ends them sooner, when it has tried all that are usable by then: while a
 // connection waits for one server, verdicts may take that one away and add others.
 func (t *Table) MaxTries() int { return len(t.pool.Backends) }
-
-// Shares returns the part of new connections that each backend of the listener
-// gets, by counting: rr and wrr over one period, sch and tch over the slots of their
-// table, wlc over the picks after which an idle balancer repeats itself. The last
-// holds while connections to all servers last equally long. They sum to 1, or to 0
-// when nothing is usable.
-func (t *Table) Shares() []float64 {
-	counts := make([]int, len(t.pool.Backends))
-	total := len(t.sequence)
-	for _, b := range t.sequence {
-		counts[b]++
-	}
-	if t.pool.Scheduler == spec.SchedulerWLC && len(t.members) > 0 {
-		_, total = reduce(t.weights())
-		idle := NewState(t.pool, nil)
-		for range total {
-			i, _ := t.Pick(idle, Client{}, nil)
-			idle.Done(i)
-			counts[i]++
-		}
-	}
-	shares := make([]float64, len(counts))
-	for i, n := range counts {
-		if n > 0 {
-			shares[i] = float64(n) / float64(total)
-		}
-	}
-	return shares
-}
-
-// KeysMoved compares two hash tables of one scheduler: the part of client keys
-// whose server, by name, differs between them, and the smallest part that any pair of
-// tables with these shares could move. A key without a server counts as being
-// nowhere. ok is false where clients have no server of their own.
-func KeysMoved(before, after *Table) (moved, minimum float64, ok bool) {
-	scheduler := before.pool.Scheduler
-	if scheduler != after.pool.Scheduler || scheduler != spec.SchedulerSCH && scheduler != spec.SchedulerTCH {
-		return 0, 0, false
-	}
-	n, surplus := 0, map[string]int{}
-	for slot := range hashSlots {
-		a, b := before.nameAt(slot), after.nameAt(slot)
-		if a != b {
-			n++
-			surplus[a]--
-			surplus[b]++
-		}
-	}
-	arriving := 0
-	for _, d := range surplus {
-		arriving += max(d, 0)
-	}
-	return float64(n) / hashSlots, float64(arriving) / hashSlots, true
-}
-
-func (t *Table) nameAt(slot int) string {
-	if len(t.sequence) == 0 {
-		return ""
-	}
-	return t.pool.Backends[t.sequence[slot]].Name
-}

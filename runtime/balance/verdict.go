@@ -1,7 +1,5 @@
 package balance
 
-import "time"
-
 // Health is what is known of a backend.
 type Health uint8
 
@@ -22,20 +20,6 @@ func (h Health) String() string {
 	default:
 		return "unavailable"
 	}
-}
-
-// Check is how the backends of a listener are probed.
-type Check struct {
-	Enabled bool
-	// Interval is the pause between the end of one probe and the start of the
-	// next, so a server that answers nothing is called abnormal
-	// Unhealthy*Timeout + (Unhealthy-1)*Interval after its first lost probe.
-	Interval time.Duration
-	// Timeout ends a probe that got no answer. It is never shorter than
-	// Interval: the product ignores a timeout below the interval.
-	Timeout time.Duration
-	// Healthy and Unhealthy are how many equal results in a row change the verdict.
-	Healthy, Unhealthy int
 }
 
 // Verdict turns the probe results of one backend into its health. The zero value

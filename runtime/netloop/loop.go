@@ -65,7 +65,7 @@ type Loop struct {
 	woken    bool
 }
 
-func newLoop(index int) (*Loop, error) {
+func newLoop(index int, start time.Time) (*Loop, error) {
 	epoll, err := unix.EpollCreate1(unix.EPOLL_CLOEXEC)
 	if err != nil {
 		return nil, fmt.Errorf("event loop %d: epoll_create: %w", index, err)
@@ -75,7 +75,7 @@ func newLoop(index int) (*Loop, error) {
 		unix.Close(epoll)
 		return nil, fmt.Errorf("event loop %d: eventfd: %w", index, err)
 	}
-	l := &Loop{index: index, epoll: epoll, wake: wake, start: time.Now(), scratch: make([]byte, scratchSize)}
+	l := &Loop{index: index, epoll: epoll, wake: wake, start: start, scratch: make([]byte, scratchSize)}
 	if err := l.Add(wake, (*waker)(l)); err != nil {
 		unix.Close(wake)
 		unix.Close(epoll)
@@ -96,7 +96,7 @@ func (l *Loop) Index() int { return l.index }
 // Scratch is the loop's one buffer for bytes in passing; nothing in it outlives a call of Ready.
 func (l *Loop) Scratch() []byte { return l.scratch }
 
-// Now is the time of this turn, in nanoseconds since the loop was made.
+// Now is the time of this turn, in nanoseconds since the loops of the Set were started.
 func (l *Loop) Now() int64 { return l.nanos }
 
 // Add registers fd for all events, edge-triggered, until it is closed with Close.
@@ -117,6 +117,10 @@ func (l *Loop) Add(fd int, h Handler) error {
 	s.handler = h
 	return nil
 }
+
+// Hand gives a registered descriptor to another record. What the first has not used
+// up makes no new edge: it has to tell its successor.
+func (l *Loop) Hand(fd int, h Handler) { l.slots[fd].handler = h }
 
 // Close forgets and closes fd; events that the kernel reported earlier are dropped.
 func (l *Loop) Close(fd int) {

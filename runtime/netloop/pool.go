@@ -11,9 +11,9 @@ const (
 	pipeSize    = 1 << 20 // where the kernel's limit for the user allows it
 )
 
-// Buffer holds bytes that a socket did not take, at most a scratch buffer full.
+// Buffer holds bytes that a socket did not take: a scratch buffer full, rarely more.
 type Buffer struct {
-	data       [scratchSize]byte
+	data       []byte
 	start, end int
 }
 
@@ -60,15 +60,19 @@ func (l *Loop) Keep(b []byte) *Buffer {
 	if n := len(l.pool.buffers); n > 0 {
 		buffer, l.pool.buffers = l.pool.buffers[n-1], l.pool.buffers[:n-1]
 	} else {
-		buffer = new(Buffer)
+		buffer = &Buffer{data: make([]byte, scratchSize)}
 	}
-	buffer.start, buffer.end = 0, copy(buffer.data[:], b)
+	if len(b) > len(buffer.data) {
+		l.Release(buffer)
+		buffer = &Buffer{data: make([]byte, len(b))}
+	}
+	buffer.start, buffer.end = 0, copy(buffer.data, b)
 	return buffer
 }
 
 // Release gives a buffer back.
 func (l *Loop) Release(b *Buffer) {
-	if len(l.pool.buffers) < keptBuffers {
+	if len(l.pool.buffers) < keptBuffers && len(b.data) == scratchSize {
 		l.pool.buffers = append(l.pool.buffers, b)
 	}
 }

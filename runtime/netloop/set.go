@@ -6,6 +6,7 @@ import (
 	"math"
 	"runtime"
 	"sync"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -30,8 +31,9 @@ func Start(n int) (*Set, error) {
 	runtime.GOMAXPROCS(n + max(1, cores/4))
 	scarce := scarceDescriptors()
 	s := &Set{}
+	start := time.Now()
 	for i := range n {
-		l, err := newLoop(i)
+		l, err := newLoop(i, start)
 		if err != nil {
 			s.Close()
 			return nil, err

@@ -22,6 +22,13 @@ func Recv(fd int, b []byte) (int, unix.Errno) {
 	return int(n), e
 }
 
+// Quiet reports whether a socket has nothing to read, not even the end of its stream.
+func Quiet(fd int) bool {
+	var b [1]byte
+	_, _, e := unix.RawSyscall6(unix.SYS_RECVFROM, uintptr(fd), uintptr(unsafe.Pointer(&b)), 1, unix.MSG_DONTWAIT|unix.MSG_PEEK, 0, 0)
+	return e == unix.EAGAIN
+}
+
 // Send writes to a socket, perhaps less than all.
 func Send(fd int, b []byte) (int, unix.Errno) {
 	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL, 0, 0)

@@ -39,7 +39,7 @@ func TestRoundRobinAlternatesOnAnyNumberOfLoops(t *testing.T) {
 				t.Errorf("listener counted %+v, want %d requests", counters.Counts, connections)
 			}
 			for i := range l.Backends {
-				if n := h.state.Active(i); n != 0 {
+				if n := h.pools[0].state.Active(i); n != 0 {
 					t.Errorf("backend %d: %d in flight after the end", i, n)
 				}
 			}
@@ -64,7 +64,7 @@ func TestRefusedServerLosesNoConnection(t *testing.T) {
 		t.Errorf("failures of a and c were not counted: %+v", counters)
 	}
 	for i := range l.Backends {
-		if n := h.state.Active(i); n != 0 {
+		if n := h.pools[0].state.Active(i); n != 0 {
 			t.Errorf("backend %d: %d in flight after the end", i, n)
 		}
 	}
@@ -113,7 +113,7 @@ func hanging(t *testing.T, timeout time.Duration) (*Socket, *Handler, *net.TCPCo
 	h := handle(listenerOf(deafPort(t)), nil)
 	k.Serve(h)
 	c := connect(t, k)
-	eventually(t, "an attempt is under way", func() bool { return h.Active("a") == 1 })
+	eventually(t, "an attempt is under way", func() bool { return h.Active("l", "a") == 1 })
 	return k, h, c
 }
 
@@ -128,7 +128,7 @@ func TestConnectTimeoutTriesTheHandlerOfNow(t *testing.T) {
 	if counters.Backends["a"].Errors != 1 || counters.Backends["z"].Requests != 1 || counters.Errors != 0 {
 		t.Errorf("counted %+v", counters)
 	}
-	if n := first.state.Active(0); n != 0 {
+	if n := first.pools[0].state.Active(0); n != 0 {
 		t.Errorf("a: %d in flight after the timeout", n)
 	}
 }
@@ -136,8 +136,8 @@ func TestConnectTimeoutTriesTheHandlerOfNow(t *testing.T) {
 func TestClientThatGivesUpEndsTheAttempt(t *testing.T) {
 	_, h, c := hanging(t, time.Hour)
 	abort(c)
-	if counters := settled(t, h); counters.Errors != 0 || h.state.Active(0) != 0 {
-		t.Errorf("counted %+v and %d in flight", counters, h.state.Active(0))
+	if counters := settled(t, h); counters.Errors != 0 || h.pools[0].state.Active(0) != 0 {
+		t.Errorf("counted %+v and %d in flight", counters, h.pools[0].state.Active(0))
 	}
 }
 
@@ -145,7 +145,7 @@ func TestDrainedAttemptIsGivenUp(t *testing.T) {
 	k, first, c := hanging(t, 200*time.Millisecond)
 	second := handle(listenerOf(), first)
 	k.Serve(second)
-	drained := second.Drain("a", first.listener.Backends[0].Endpoint, time.Now())
+	drained := second.Drain("l", "a", first.listener.Backends[0].Endpoint, time.Now())
 	wantReset(t, c)
 	<-drained
 	settled(t, second)
@@ -162,7 +162,7 @@ func TestNoUsableServerResetsClient(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, k, h := balanced(t, 1, test.listener)
-			h.SetTable(test.listener.Table(func(int) balance.Health { return test.health }))
+			h.SetTable(0, test.listener.Table(func(int) balance.Health { return test.health }))
 			wantRefused(t, k)
 			if c := settled(t, h); c.Errors != 1 || c.Requests != 1 {
 				t.Errorf("counted %+v, want one error", c.Counts)
@@ -212,7 +212,7 @@ func TestCloseSocketKeepsConnections(t *testing.T) {
 		c.Close()
 		t.Error("a closed socket took a connection")
 	}
-	if n := h.Active("a"); n != 1 {
+	if n := h.Active("l", "a"); n != 1 {
 		t.Errorf("%d connections on a, want 1", n)
 	}
 	c.CloseWrite()

@@ -370,8 +370,8 @@ func TestChaos(t *testing.T) {
 	if c := settled(t, h); c.Errors != 0 || c.Requests != connections {
 		t.Errorf("counted %+v, want %d requests and no error", c.Counts, connections)
 	}
-	for i := range h.backends {
-		if n := h.state.Active(i); n != 0 {
+	for i := range h.pools[0].servers {
+		if n := h.pools[0].state.Active(i); n != 0 {
 			t.Errorf("backend %d: %d in flight after the end", i, n)
 		}
 	}

@@ -46,7 +46,7 @@ func TestChangesLoseNoConnection(t *testing.T) {
 		}
 		switch swaps % 3 {
 		case 0: // one of the servers is not well for a while
-			h.SetTable(h.listener.Table(func(i int) balance.Health {
+			h.SetTable(0, h.listener.Table(func(i int) balance.Health {
 				return []balance.Health{balance.Normal, balance.Abnormal, balance.Normal}[i]
 			}))
 		case 1: // a server more
@@ -55,7 +55,7 @@ func TestChangesLoseNoConnection(t *testing.T) {
 		case 2: // and taken away again
 			h = handle(listenerOf(a, b), h)
 			k.Serve(h)
-			drained = append(drained, h.Drain("c", c, time.Now().Add(patience)))
+			drained = append(drained, h.Drain("l", "c", c, time.Now().Add(patience)))
 		}
 	}
 	for _, d := range drained {
@@ -68,8 +68,8 @@ func TestChangesLoseNoConnection(t *testing.T) {
 	if counters.BytesOut != connections {
 		t.Errorf("%d bytes counted, want %d: the totals did not go on", counters.BytesOut, connections)
 	}
-	for i := range h.backends {
-		if n := h.state.Active(i); n != 0 {
+	for i := range h.pools[0].servers {
+		if n := h.pools[0].state.Active(i); n != 0 {
 			t.Errorf("backend %d: %d in flight after the end", i, n)
 		}
 	}
@@ -93,13 +93,13 @@ func TestSwapDoesNotTouchOpenConnections(t *testing.T) {
 	for _, c := range conns {
 		exchange(t, c, "after")
 	}
-	if n := second.Active("a"); n != 50 {
+	if n := second.Active("l", "a"); n != 50 {
 		t.Errorf("%d connections left on a, want 50", n)
 	}
 	for _, c := range conns {
 		c.Close()
 	}
-	eventually(t, "a has no connection", func() bool { return second.Active("a") == 0 })
+	eventually(t, "a has no connection", func() bool { return second.Active("l", "a") == 0 })
 	// A generation later a is only in the totals.
 	last := second
 	for range 3 {
@@ -130,7 +130,7 @@ func TestDrainWaitsThenCuts(t *testing.T) {
 	k.Serve(h)
 	const grace = 100 * time.Millisecond
 	start := time.Now()
-	drained := h.Drain("a", left, start.Add(grace))
+	drained := h.Drain("l", "a", left, start.Add(grace))
 	exchange(t, stays, "still served")
 	stays.CloseWrite()
 	if _, err := io.Copy(io.Discard, stays); err != nil {
@@ -143,7 +143,7 @@ func TestDrainWaitsThenCuts(t *testing.T) {
 		t.Errorf("cut after %v, before the deadline of %v", took, grace)
 	}
 	<-drained
-	if n := h.Active("a"); n != 0 {
+	if n := h.Active("l", "a"); n != 0 {
 		t.Errorf("a is drained and has %d connections", n)
 	}
 	counters := h.Counters()
@@ -155,11 +155,11 @@ func TestDrainWaitsThenCuts(t *testing.T) {
 func TestDrainEndsEarlyWhenNothingIsLeft(t *testing.T) {
 	a := startBackend(t, echo)
 	_, k, h := balanced(t, 4, listenerOf(a))
-	<-h.Drain("a", a, time.Now().Add(time.Hour))
-	<-h.Drain("nobody", a, time.Now().Add(time.Hour))
+	<-h.Drain("l", "a", a, time.Now().Add(time.Hour))
+	<-h.Drain("l", "nobody", a, time.Now().Add(time.Hour))
 	c := connect(t, k)
 	exchange(t, c, "hello")
-	long := h.Drain("a", a, time.Now().Add(time.Hour))
+	long := h.Drain("l", "a", a, time.Now().Add(time.Hour))
 	select {
 	case <-long:
 		t.Fatal("drained with a connection open")
@@ -214,7 +214,76 @@ func TestDrainSparesTheReplacement(t *testing.T) {
 	k.Serve(h)
 	fresh := connect(t, k)
 	exchange(t, fresh, "on the new server")
-	<-h.Drain("a", before, time.Now())
+	<-h.Drain("l", "a", before, time.Now())
 	wantReset(t, old)
 	exchange(t, fresh, "still on the new server")
+}
+
+// TestReturnEndsADrain takes two servers out and one of them back before the deadline:
+// its connections live past it, the other's are cut.
+func TestReturnEndsADrain(t *testing.T) {
+	a, b := startBackend(t, echo), startBackend(t, echo)
+	_, k, first := balanced(t, 2, listenerOf(a, b))
+	var back, gone []*net.TCPConn
+	for i := range 20 {
+		c := connect(t, k)
+		exchange(t, c, "hello")
+		if i%2 == 0 {
+			back = append(back, c)
+		} else {
+			gone = append(gone, c)
+		}
+	}
+	second := handle(listenerOf(), first)
+	k.Serve(second)
+	deadline := time.Now().Add(200 * time.Millisecond)
+	drained := []<-chan struct{}{first.Drain("l", "a", a, deadline), first.Drain("l", "b", b, deadline)}
+	third := handle(listenerOf(a), second)
+	k.Serve(third)
+	third.Return(first)
+	select {
+	case <-drained[0]:
+	default:
+		t.Error("a is back and still draining")
+	}
+	for _, c := range gone {
+		wantReset(t, c)
+	}
+	<-drained[1]
+	if early := time.Until(deadline); early > 0 {
+		t.Errorf("cut %v too early", early)
+	}
+	for _, c := range back {
+		exchange(t, c, "past the deadline")
+	}
+	if c := third.Counters().Backends["a"]; c.Cut != 0 || c.Connections != 10 {
+		t.Errorf("counted %+v", c)
+	}
+	third.Return(handle(listenerOf(a), nil)) // never served: nothing to do
+}
+
+// TestReturnSparesOthers does not save what drains for another reason: another
+// listener's connections, and those to a server that moved.
+func TestReturnSparesOthers(t *testing.T) {
+	before, after := startBackend(t, echo), startBackend(t, echo)
+	s, k, first := balanced(t, 1, listenerOf(before))
+	moved := connect(t, k)
+	exchange(t, moved, "to the old endpoint")
+	other, err := s.Bind(anyPort)
+	if err != nil {
+		t.Fatal(err)
+	}
+	another := handle(listenerOf(after), nil)
+	other.Serve(another)
+	foreign := connect(t, other)
+	exchange(t, foreign, "through another listener")
+
+	deadline := time.Now().Add(100 * time.Millisecond)
+	another.DrainAll(deadline)
+	second := handle(listenerOf(after), first)
+	k.Serve(second)
+	first.Drain("l", "a", before, deadline)
+	second.Return(first)
+	wantReset(t, moved)
+	wantReset(t, foreign)
 }

@@ -17,9 +17,10 @@ const keptRecords = 4096 // free records a loop keeps, about 1.2 MiB
 type phase uint8
 
 const (
-	free    phase = iota // in the worker's list of free records
-	waiting              // for a descriptor to connect with
-	dialing              // a server is being connected
+	free     phase = iota // in the worker's list of free records
+	heralded              // the client's PROXY protocol header is awaited
+	waiting               // for a descriptor to connect with
+	dialing               // a server is being connected
 	open
 )
 
@@ -31,33 +32,37 @@ type conn struct {
 	worker     *worker
 	socket     *Socket
 	handler    *Handler // whose pick it is
+	admitted   *Handler // whose quota it is counted in
 	front      *lane    // where it was accepted
-	backend    *tally   // nil = none picked
-	lane       *lane    // of backend
-	index      int      // of backend in handler
-	tried      balance.Tried
-	source     netip.AddrPort
+	assignment
+	tried    balance.Tried
+	source   netip.AddrPort
+	declared netip.AddrPort // destination that the client's PROXY header names, if it does
+	herald   []byte         // what has come of that header, then what came behind it
 
 	client, server end
 
 	timer    netloop.Timer
-	began    int64 // when the client was accepted; times are the loop's nanoseconds
-	activity int64 // when a byte last moved
-	deadline int64 // when the drain ends
-	drain    *drain
+	began    int64         // when the client was accepted; times are the loop's nanoseconds
+	activity int64         // when a byte last moved
+	idle     time.Duration // without a byte, after which both sides are reset
 	phase    phase
 }
 
 // open takes over a connection that was accepted on a socket.
 func (w *worker) open(k *Socket, fd int, source netip.AddrPort) {
 	h := k.handler.Load()
-	if h == nil {
+	if h == nil || !h.admit(w, source) {
 		netloop.Abort(fd)
 		w.loop.Close(fd)
 		return
 	}
+	if h.http != nil {
+		w.openHTTP(k, h, fd, source)
+		return
+	}
 	c := w.record()
-	c.socket, c.handler, c.source, c.phase, c.began = k, h, source, waiting, w.loop.Now()
+	c.socket, c.handler, c.admitted, c.source, c.phase, c.began = k, h, h, source, waiting, w.loop.Now()
 	c.front = h.front.lane(w.loop.Index())
 	c.front.requests.Add(1)
 	c.front.open.Add(1)
@@ -68,7 +73,35 @@ func (w *worker) open(k *Socket, fd int, source netip.AddrPort) {
 		c.refuse()
 		return
 	}
+	if h.listener.AcceptProxyProtocol {
+		c.phase = heralded
+		w.loop.Arm(&c.timer, c.socket.server.connectTimeout)
+		return
+	}
 	c.dial()
+}
+
+// admit decides whether a client may connect: by the access list, and by what the
+// balancer may have open and may take on in a second. Whoever is admitted leaves
+// with dismiss.
+func (h *Handler) admit(w *worker, source netip.AddrPort) bool {
+	front := h.front.lane(w.loop.Index())
+	// Who comes by way of another balancer is known when that one has said so.
+	if !h.listener.AcceptProxyProtocol && !h.listener.ACL.Allows(source.Addr()) {
+		front.denied.Add(1)
+		return false
+	}
+	if q := h.quota; q != nil && (!q.CPS.Allow(w.loop.Now(), 1) || !q.Connections.Enter()) {
+		front.dropped.Add(1)
+		return false
+	}
+	return true
+}
+
+func (h *Handler) dismiss() {
+	if h.quota != nil {
+		h.quota.Connections.Leave()
+	}
 }
 
 // record returns a cleared record.
@@ -99,18 +132,19 @@ func (c *conn) dial() {
 		if h != c.handler {
 			c.handler, c.tried = h, c.tried[:0]
 		}
-		table := h.table.Load()
+		p := h.pools[0]
+		table := p.table.Load()
 		if table == nil || len(c.tried) >= table.MaxTries() {
 			c.refuse()
 			return
 		}
-		i, ok := table.Pick(h.state, balance.Client{Source: c.source, Destination: c.socket.endpoint}, c.tried)
+		i, ok := table.PickClient(p.state, balance.Client{Source: c.source, Destination: c.destination()}, c.tried, loop.Now())
 		if !ok {
 			c.refuse()
 			return
 		}
-		c.pick(i)
-		fd, errno := netloop.Dial(&h.addrs[i])
+		c.take(p, i, loop.Index())
+		fd, errno := netloop.Dial(&p.servers[i].addr)
 		switch errno {
 		case 0:
 			c.phase = dialing
@@ -122,7 +156,7 @@ func (c *conn) dial() {
 			return
 		case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
 			// Not the server's fault: try again when descriptors have come free.
-			c.unpick()
+			c.give()
 			c.phase = waiting
 			if loop.Now()-c.began >= int64(c.socket.server.connectTimeout) {
 				c.refuse()
@@ -135,26 +169,6 @@ func (c *conn) dial() {
 	}
 }
 
-// pick and unpick tie the connection to a backend and its counters.
-func (c *conn) pick(i int) {
-	c.index, c.backend = i, c.handler.backends[i]
-	c.lane = c.backend.lane(c.worker.loop.Index())
-	c.lane.open.Add(1)
-}
-
-func (c *conn) unpick() {
-	if c.backend == nil {
-		return
-	}
-	c.lane.open.Add(-1)
-	c.handler.state.Done(c.index)
-	c.backend, c.lane = nil, nil
-	if c.drain != nil {
-		c.drain.leave()
-		c.drain = nil
-	}
-}
-
 // failed counts a failed attempt against the backend and gives it up.
 func (c *conn) failed() {
 	c.lane.errors.Add(1)
@@ -164,7 +178,7 @@ func (c *conn) failed() {
 
 // hangUp gives up the attempt under way.
 func (c *conn) hangUp() {
-	c.unpick()
+	c.give()
 	c.server.release(c.worker.loop)
 }
 
@@ -184,15 +198,18 @@ func (c *conn) dialed(ev netloop.Events) {
 	if ev&netloop.Out == 0 {
 		return
 	}
-	if netloop.SelfConnected(c.server.fd, &c.handler.addrs[c.index]) {
+	if netloop.SelfConnected(c.server.fd, &c.pool.servers[c.index].addr) {
 		c.failed()
 		c.dial()
 		return
 	}
 	c.lane.requests.Add(1)
-	c.phase = open
+	c.phase, c.idle = open, c.handler.listener.EstablishedTimeout
 	c.activity = c.worker.loop.Now()
 	c.armIdle()
+	if !c.introduce() {
+		return
+	}
 	if c.client.readable && !c.pump(&c.client) {
 		return
 	}
@@ -205,45 +222,47 @@ func (c *conn) dialed(ev netloop.Events) {
 // Bytes only note the time; the timer is moved when it fires.
 func (c *conn) armIdle() {
 	now := c.worker.loop.Now()
-	left := c.handler.listener.EstablishedTimeout - c.idleFor(now)
+	left := c.idle - c.idleFor(now)
+	for _, e := range [...]*end{&c.client, &c.server} {
+		if e.held > now {
+			left = min(left, time.Duration(e.held-now))
+		}
+	}
 	if c.drain != nil {
 		left = min(left, time.Duration(c.deadline-now))
 	}
 	c.worker.loop.Arm(&c.timer, left)
 }
 
-// idleFor is how long no byte has moved.
-func (c *conn) idleFor(now int64) time.Duration { return time.Duration(now - c.activity) }
-
-// drainUntil lets the connection live until a time of the loop's clock.
-func (c *conn) drainUntil(d *drain, deadline int64) {
-	d.enter(1)
-	if c.drain != nil {
-		c.drain.leave()
-	}
-	c.drain, c.deadline = d, deadline
+// rearm arms the timer for a deadline that has changed.
+func (c *conn) rearm() {
 	if c.phase == open {
 		c.armIdle()
 	}
 }
 
+// idleFor is how long no byte has moved.
+func (c *conn) idleFor(now int64) time.Duration { return time.Duration(now - c.activity) }
+
 // Expired handles the one timer of the connection.
 func (c *conn) Expired() {
 	now := c.worker.loop.Now()
 	switch {
+	case c.phase == heralded:
+		c.refuse()
 	case c.phase == waiting:
 		c.dial()
 	case c.phase == dialing:
 		c.failed()
 		c.dial()
-	case c.drain != nil && now >= c.deadline:
+	case c.drained(now):
 		c.lane.cut.Add(1)
 		c.reset()
-	case c.idleFor(now) >= c.handler.listener.EstablishedTimeout:
+	case c.idleFor(now) >= c.idle:
 		c.lane.timedOut.Add(1)
 		c.reset()
 	default:
-		c.armIdle()
+		c.resume(now)
 	}
 }
 
@@ -266,14 +285,16 @@ func (c *conn) reset() {
 func (c *conn) close() {
 	w := c.worker
 	w.loop.Stop(&c.timer)
-	c.unpick()
+	c.give()
 	c.client.release(w.loop)
 	c.server.release(w.loop)
 	c.front.open.Add(-1)
+	c.admitted.dismiss()
 	c.prev.next, c.next.prev = c.next, c.prev
 	c.next, c.prev = nil, nil
 	c.phase = free
-	c.socket, c.handler, c.front = nil, nil, nil
+	c.socket, c.handler, c.admitted, c.front = nil, nil, nil, nil
+	c.herald, c.declared = nil, netip.AddrPort{}
 	c.tried = c.tried[:0]
 	if w.kept < keptRecords {
 		c.next, w.free = w.free, c

@@ -11,6 +11,8 @@ type Counts struct {
 	Errors      int64 // listener: clients refused because no server could be had; backend: failed attempts to connect
 	TimedOut    int64 // reset after EstablishedTimeout without a byte
 	Cut         int64 // reset at the deadline of a drain
+	Denied      int64 // listener: clients that the access list keeps out
+	Dropped     int64 // listener: clients beyond what the balancer's spec allows
 	BytesIn     int64 // from clients
 	BytesOut    int64 // from servers
 }
@@ -21,47 +23,64 @@ func (c *Counts) add(d Counts) {
 	c.Errors += d.Errors
 	c.TimedOut += d.TimedOut
 	c.Cut += d.Cut
+	c.Denied += d.Denied
+	c.Dropped += d.Dropped
 	c.BytesIn += d.BytesIn
 	c.BytesOut += d.BytesOut
 }
 
 // Counters are the totals of a listener and the numbers of each backend by name,
-// also of those of earlier generations that still have connections.
+// also of those of earlier generations that still have connections: of its own
+// pool, and of each rule's by the rule's address.
 type Counters struct {
 	Counts
 	Backends map[string]Counts
+	Rules    map[string]map[string]Counts
 }
 
 // Counters adds up what the loops have counted. Without traffic, Requests of
 // the listener is the sum of its backends' Requests and its own Errors, except
 // for clients that gave up while a server was being connected.
 func (h *Handler) Counters() Counters {
-	total := Counters{Counts: h.gone, Backends: make(map[string]Counts, len(h.backends))}
-	for _, list := range [][]*tally{h.backends, h.leaving} {
-		for _, t := range list {
-			counts := t.sum()
-			total.Backends[t.name] = counts
-			total.add(counts)
+	own := map[string]Counts{}
+	total := Counters{Counts: h.gone, Backends: own, Rules: map[string]map[string]Counts{}}
+	for _, t := range h.tallies() {
+		counts := t.sum()
+		total.add(counts)
+		of := own
+		if t.pool != h.listener.Owner {
+			if of = total.Rules[t.pool]; of == nil {
+				of = map[string]Counts{}
+				total.Rules[t.pool] = of
+			}
 		}
+		of[t.name] = counts
 	}
 	front := h.front.sum()
-	total.Connections, total.Requests, total.Errors = front.Connections, front.Requests, front.Errors
+	front.BytesIn += total.BytesIn
+	front.BytesOut += total.BytesOut
+	front.TimedOut += total.TimedOut
+	front.Cut += total.Cut
+	total.Counts = front
 	return total
 }
+
+// backendKey names a backend: its pool's owner and its name there.
+type backendKey struct{ pool, name string }
 
 // tally is the counters of one backend, or of what concerns none. It outlives
 // the Handler that made it: the next generation goes on with it.
 type tally struct {
-	name  string
+	backendKey
 	lanes atomic.Pointer[[]lane] // by loop; nil before the first Serve
 }
 
 // lane is what one loop counts. Only that loop writes it, so the atomics are
 // never contended; the padding keeps loops out of each other's cache lines.
 type lane struct {
-	open, requests, errors, timedOut, cut, in, out atomic.Int64
+	open, requests, errors, timedOut, cut, denied, dropped, in, out atomic.Int64
 
-	_ [128 - 7*8]byte
+	_ [128 - 9*8]byte
 }
 
 func (t *tally) attach(loops int) {
@@ -83,7 +102,8 @@ func (t *tally) sum() Counts {
 		n := &(*lanes)[i]
 		c.add(Counts{
 			Connections: n.open.Load(), Requests: n.requests.Load(), Errors: n.errors.Load(),
-			TimedOut: n.timedOut.Load(), Cut: n.cut.Load(), BytesIn: n.in.Load(), BytesOut: n.out.Load(),
+			TimedOut: n.timedOut.Load(), Cut: n.cut.Load(),
+			Denied: n.denied.Load(), Dropped: n.dropped.Load(), BytesIn: n.in.Load(), BytesOut: n.out.Load(),
 		})
 	}
 	return c

@@ -109,7 +109,7 @@ func sayName(name byte) func(*net.TCPConn) {
 // listenerOf is a listener under rr with backends a, b, c, ….
 func listenerOf(endpoints ...netip.AddrPort) *balance.Listener {
 	l := &balance.Listener{Protocol: "tcp", Serving: true, EstablishedTimeout: time.Minute,
-		Pool: balance.Pool{Scheduler: spec.SchedulerRR, Check: balance.Check{Enabled: true}}}
+		Pool: balance.Pool{Owner: "l", Scheduler: spec.SchedulerRR, Check: balance.Check{Enabled: true}}}
 	for i, ep := range endpoints {
 		l.Backends = append(l.Backends, balance.Backend{Name: string(rune('a' + i)), Endpoint: ep, Weight: 100})
 	}
@@ -120,12 +120,18 @@ func allNormal(int) balance.Health { return balance.Normal }
 
 // handle makes a Handler with every backend usable, following prev.
 func handle(l *balance.Listener, prev *Handler) *Handler {
-	var state *balance.State
-	if prev != nil {
-		state = prev.state
+	var states []*balance.State
+	for i, p := range l.Pools() {
+		var state *balance.State
+		if prev != nil && i < len(prev.pools) {
+			state = prev.pools[i].state
+		}
+		states = append(states, balance.NewState(p, state))
 	}
-	h := NewHandler(l, balance.NewState(&l.Pool, state), prev)
-	h.SetTable(l.Table(allNormal))
+	h := NewHandler(l, states, nil, prev)
+	for i, p := range l.Pools() {
+		h.SetTable(i, p.Table(allNormal))
+	}
 	return h
 }
 

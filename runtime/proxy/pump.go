@@ -22,6 +22,7 @@ type end struct {
 	buffer *netloop.Buffer
 	pipe   *netloop.Pipe
 
+	held      int64 // not to be read before this time of the loop, for the bandwidth
 	fullReads uint8 // in a row
 	readable  bool  // there may be something to read
 	partial   bool  // a short read does not mean that nothing is left
@@ -56,6 +57,10 @@ func (e *end) Ready(ev netloop.Events) {
 		}
 	case c.phase == dialing && e == &c.server:
 		c.dialed(ev)
+	case c.phase == heralded && ev&netloop.Err == 0:
+		if e.readable {
+			c.hear()
+		}
 	case c.phase != free && ev&(netloop.Hup|netloop.Err) != 0:
 		c.reset() // the client has gone
 	}
@@ -75,7 +80,7 @@ func (c *conn) peer(e *end) *end {
 // full, or the turn over. It reports whether the connection still stands.
 func (c *conn) pump(src *end) bool {
 	dst := c.peer(src)
-	for turn := 0; src.readable && !src.eof && !dst.blocked(); turn++ {
+	for turn := 0; src.readable && !src.eof && !dst.blocked() && src.held == 0; turn++ {
 		if turn == readsPerTurn {
 			if !src.queued {
 				src.queued = true
@@ -178,11 +183,40 @@ func (e *end) dry(errno unix.Errno) unix.Errno {
 // moved notes n bytes from src.
 func (c *conn) moved(src *end, n int) {
 	c.activity = c.worker.loop.Now()
+	q := c.handler.share
 	if src == &c.client {
 		c.lane.in.Add(int64(n))
-	} else {
-		c.lane.out.Add(int64(n))
+		if q != nil {
+			c.hold(src, q.In.Take(c.activity, int64(n)))
+		}
+		return
 	}
+	c.lane.out.Add(int64(n))
+	if q != nil {
+		c.hold(src, q.Out.Take(c.activity, int64(n)))
+	}
+}
+
+// hold lets an end wait before more is read from it: the listener's bandwidth is
+// used up.
+func (c *conn) hold(e *end, wait int64) {
+	if wait > 0 {
+		e.held = c.activity + wait
+		c.armIdle()
+	}
+}
+
+// resume goes on with ends whose wait is over.
+func (c *conn) resume(now int64) {
+	for _, e := range [...]*end{&c.client, &c.server} {
+		if e.held != 0 && e.held <= now {
+			e.held = 0
+			if !c.pump(e) {
+				return
+			}
+		}
+	}
+	c.armIdle()
 }
 
 // flush writes what waits for dst and, when that is gone, goes on reading for

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"errors"
+	"maps"
 	"net/netip"
 	"sync"
 	"sync/atomic"
@@ -26,17 +27,28 @@ type Server struct {
 	workers        []*worker
 	connectTimeout time.Duration
 
-	mu      sync.Mutex
-	sockets map[*Socket]struct{}
-	closed  bool
+	mu         sync.Mutex
+	sockets    map[*Socket]struct{}
+	udpSockets map[*UDPSocket]struct{}
+	// upstreams are the idle connections of all listeners, by endpoint.
+	upstreams map[netip.AddrPort]*upstream
+	closed    bool
 }
 
 // worker is one loop's share of the data plane.
 type worker struct {
-	loop   *netloop.Loop
-	conns  conn  // sentinel of the list of all connections of this loop
-	free   *conn // records to use again, linked by next
-	kept   int   // length of free
+	loop  *netloop.Loop
+	conns conn  // sentinel of the list of all connections of this loop
+	free  *conn // records to use again, linked by next
+	kept  int   // length of free
+
+	https    httpConn  // sentinel of the list of all clients of HTTP listeners
+	freeHTTP *httpConn // records to use again
+	keptHTTP int
+	http     httpScratch
+
+	udp udpLoop
+
 	pauses atomic.Int64
 }
 
@@ -46,10 +58,12 @@ func New(opt Options) (*Server, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Server{set: set, connectTimeout: connectTimeout, sockets: make(map[*Socket]struct{})}
+	s := &Server{set: set, connectTimeout: connectTimeout, sockets: make(map[*Socket]struct{}), udpSockets: make(map[*UDPSocket]struct{}), upstreams: make(map[netip.AddrPort]*upstream)}
 	for _, loop := range set.Loops() {
 		w := &worker{loop: loop}
 		w.conns.next, w.conns.prev = &w.conns, &w.conns
+		w.https.next, w.https.prev = &w.https, &w.https
+		w.udp = udpLoop{loop: loop, receivers: make(map[*receiver]struct{}), limit: sessionLimit(loop, len(set.Loops()))}
 		s.workers = append(s.workers, w)
 	}
 	return s, nil
@@ -99,9 +113,16 @@ func (s *Server) Close() error {
 	for k := range s.sockets {
 		sockets = append(sockets, k)
 	}
+	udpSockets, upstreams := maps.Clone(s.udpSockets), maps.Clone(s.upstreams)
 	s.mu.Unlock()
 	for _, k := range sockets {
 		_ = k.Close() // always nil
+	}
+	for k := range udpSockets {
+		_ = k.Close() // always nil
+	}
+	for ep := range upstreams {
+		s.forget(ep)
 	}
 	for _, w := range s.workers {
 		w.loop.Post(w.resetAll)
@@ -113,5 +134,30 @@ func (s *Server) Close() error {
 func (w *worker) resetAll() {
 	for w.conns.next != &w.conns {
 		w.conns.next.reset()
+	}
+	for w.https.next != &w.https {
+		w.https.next.abort()
+	}
+}
+
+// eachAssigned calls f for every flow of the worker that has a server; timed makes its
+// timer respect a new deadline.
+func (w *worker) eachAssigned(f func(a *assignment, timed func())) {
+	for c := w.conns.next; c != &w.conns; c = c.next {
+		if c.backend != nil {
+			f(&c.assignment, c.rearm)
+		}
+	}
+	for c := w.https.next; c != &w.https; c = c.next {
+		if c.backend != nil {
+			f(&c.assignment, func() { c.arm(w.loop.Now()) })
+		}
+	}
+	for r := range w.udp.receivers {
+		for s := r.list.next; s != &r.list; s = s.next {
+			if s.backend != nil {
+				f(&s.assignment, s.armIdle)
+			}
+		}
 	}
 }

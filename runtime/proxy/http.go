@@ -1,0 +1,354 @@
+//go:build linux
+
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"golang.org/x/sys/unix"
+
+	"slbctl/runtime/balance"
+	"slbctl/runtime/http1"
+	"slbctl/runtime/netloop"
+)
+
+const (
+	again = unix.EAGAIN
+
+	// headroom is kept free in front of what is read into the scratch buffer, so
+	// that a head which grew on its way still leaves in one piece with its body.
+	headroom = 4 << 10
+
+	requestsPerTurn = 16 // pipelined requests before the others of the loop have a turn
+
+	// A client that was told that the connection ends may still be sending; closing
+	// at once would reset the connection and could destroy the answer on its way.
+	lingerTime  = 2 * time.Second
+	lingerBytes = 1 << 20
+)
+
+// stage is where the client's side of an exchange stands.
+type stage uint8
+
+const (
+	ended      stage = iota // the record may be used again
+	idle                    // before the first byte of a request
+	reading                 // an unfinished head has come
+	connecting              // a server is being connected, or a descriptor is waited for
+	asking                  // the server has the request, or gets its body; its answer is awaited
+	answering               // the answer's head has gone to the client
+	leaving                 // what is left is written, then the connection ends
+	lingering               // our side has ended; what the client still sends is thrown away
+)
+
+// httpConn is a client's connection to an HTTP listener. Between two requests it
+// holds nothing but itself.
+type httpConn struct {
+	next, prev *httpConn // all of the worker
+	worker     *worker
+	socket     *Socket
+	handler    *Handler // of the request under way, or of the last one
+	admitted   *Handler // whose quota it is counted in
+	front      *lane
+	assignment
+	server *serverConn
+	tried  balance.Tried
+	source netip.AddrPort
+
+	fd   int
+	in   []byte          // an unfinished head, or requests that came early
+	out  *netloop.Buffer // what the client did not take
+	body http1.Body      // of the request
+	kept []byte          // the request as the server gets it, while it may have to be sent once more
+	log  *logEntry       // nil = not logged
+
+	packer *compressor // of the answer's body, nil = it goes on as it is
+
+	timer netloop.Timer
+	armed int64 // when the timer fires; it is moved only when that is too late
+	due   int64 // when patience with this stage ends
+	began int64 // when the request's first byte came, in the loop's nanoseconds
+
+	lingered int   // bytes thrown away
+	sticky   int32 // the server that the client's cookie names, -1 = none
+	status   uint16
+	stage    stage
+	minor    uint8 // of the client's HTTP/1.x
+
+	readable   bool // there may be something to read
+	partial    bool // a short read does not mean that nothing is left
+	early      bool // in was never looked at
+	queued     bool // a turn was asked for
+	ends       bool // the connection ends with this exchange
+	sent       bool // the whole request has been taken from the client
+	head       bool // the request's method is HEAD
+	idempotent bool
+	upgrade    bool
+	setCookie  bool // the answer gets the cookie of its server
+	gzips      bool // the answer may be compressed
+	streams    bool // its pieces are not held back while it is
+}
+
+// openHTTP takes over a connection that was accepted for an HTTP listener.
+func (w *worker) openHTTP(k *Socket, h *Handler, fd int, source netip.AddrPort) {
+	c := w.httpRecord()
+	c.socket, c.handler, c.admitted, c.source, c.fd, c.stage = k, h, h, source, fd, idle
+	c.front = h.front.lane(w.loop.Index())
+	c.front.open.Add(1)
+	c.prev, c.next = w.https.prev, &w.https
+	c.prev.next, c.next.prev = c, c
+	if w.loop.Add(fd, c) != nil {
+		c.front.errors.Add(1)
+		c.abort()
+		return
+	}
+	c.wait(h.listener.IdleTimeout)
+}
+
+// httpRecord returns a cleared record.
+func (w *worker) httpRecord() *httpConn {
+	c := w.freeHTTP
+	if c != nil {
+		w.freeHTTP, c.next = c.next, nil
+		w.keptHTTP--
+		return c
+	}
+	c = &httpConn{worker: w, fd: -1, sticky: -1}
+	c.timer.Init(c)
+	return c
+}
+
+// Ready moves what the event allows to move.
+func (c *httpConn) Ready(ev netloop.Events) {
+	if ev == 0 {
+		c.queued = false
+	}
+	if ev&(netloop.In|netloop.Urgent|netloop.PeerFin|netloop.Hup|netloop.Err) != 0 {
+		c.readable = true
+	}
+	if ev&(netloop.Urgent|netloop.PeerFin|netloop.Hup|netloop.Err) != 0 {
+		c.partial = true
+	}
+	if ev&(netloop.Hup|netloop.Err) != 0 && c.stage != ended {
+		c.gone() // both directions have ended: nobody is there to get an answer
+		return
+	}
+	if ev&netloop.Out != 0 && c.out != nil && !c.flush() {
+		return
+	}
+	switch c.stage {
+	case idle, reading:
+		c.receive()
+	case asking, answering:
+		if !c.sent {
+			c.receiveBody()
+		}
+	case lingering:
+		c.linger()
+	}
+}
+
+// wait sets when patience ends. A later time costs nothing: the timer looks at due
+// when it fires.
+func (c *httpConn) wait(d time.Duration) {
+	now := c.worker.loop.Now()
+	c.due = now + int64(d)
+	c.arm(now)
+}
+
+// arm makes the timer fire no later than patience or a drain ends.
+func (c *httpConn) arm(now int64) {
+	until := c.due
+	if c.drain != nil {
+		until = min(until, c.deadline)
+	}
+	if !c.timer.Armed() || until < c.armed {
+		c.armed = until
+		c.worker.loop.Arm(&c.timer, time.Duration(until-now))
+	}
+}
+
+// progress notes that bytes of the exchange have moved.
+func (c *httpConn) progress() { c.due = c.worker.loop.Now() + int64(c.handler.listener.RequestTimeout) }
+
+// Expired handles the one timer of the connection.
+func (c *httpConn) Expired() {
+	now := c.worker.loop.Now()
+	switch {
+	case c.stage == ended:
+	case c.drained(now):
+		c.lane.cut.Add(1)
+		c.abort()
+	case now < c.due:
+		c.arm(now)
+	default:
+		c.timedOut()
+	}
+}
+
+// timedOut ends patience with the stage that the exchange is in.
+func (c *httpConn) timedOut() {
+	switch c.stage {
+	case idle, lingering:
+		c.close()
+	case reading:
+		c.front.requests.Add(1)
+		c.refuse(408)
+	case connecting:
+		if c.server == nil {
+			c.connect() // a descriptor may have come free
+			return
+		}
+		c.connectFailed()
+	case asking:
+		if !c.sent && c.server.out == nil {
+			c.refuse(408) // the client owes us the rest of its request
+			return
+		}
+		c.lane.timedOut.Add(1)
+		if c.handler.listener.Retry.Timeout && c.tryAnother() {
+			return
+		}
+		c.answerLate()
+	default:
+		c.front.timedOut.Add(1)
+		c.abort()
+	}
+}
+
+// again asks for another turn.
+func (c *httpConn) again() {
+	if !c.queued {
+		c.queued = true
+		c.worker.loop.Again(c)
+	}
+}
+
+// send writes to the client and keeps what it does not take. It reports false when
+// the connection has broken and is gone.
+func (c *httpConn) send(b []byte) bool {
+	n, errno := netloop.Send(c.fd, b)
+	if errno == again {
+		n = 0
+	} else if errno != 0 {
+		c.gone()
+		return false
+	}
+	if n < len(b) {
+		c.out = c.worker.loop.Keep(b[n:])
+	}
+	return true
+}
+
+// flush writes what waits for the client and then goes on. It reports whether the
+// connection still stands.
+func (c *httpConn) flush() bool {
+	for c.out != nil {
+		n, errno := netloop.Send(c.fd, c.out.Bytes())
+		if errno == again {
+			return true
+		} else if errno != 0 {
+			c.gone()
+			return false
+		}
+		if c.out.Advance(n); len(c.out.Bytes()) == 0 {
+			c.worker.loop.Release(c.out)
+			c.out = nil
+		}
+		c.progress()
+	}
+	switch c.stage {
+	case leaving:
+		c.leave()
+	case asking, answering:
+		if s := c.server; s.readable {
+			s.receive()
+		}
+	}
+	return c.stage != ended
+}
+
+// leave ends the connection from our side, once everything is written.
+func (c *httpConn) leave() {
+	c.stage = leaving
+	if c.out != nil {
+		c.wait(c.handler.listener.RequestTimeout)
+		return
+	}
+	if !c.readable && c.sent {
+		c.close()
+		return
+	}
+	netloop.ShutdownWrite(c.fd)
+	c.stage, c.lingered = lingering, 0
+	c.wait(lingerTime)
+	c.linger()
+}
+
+// linger throws away what the client sends after the end.
+func (c *httpConn) linger() {
+	for turn := 0; c.readable; turn++ {
+		if turn == readsPerTurn {
+			c.again()
+			return
+		}
+		n, errno := netloop.Recv(c.fd, c.worker.loop.Scratch())
+		if errno == again {
+			c.readable = false
+			return
+		}
+		c.lingered += n
+		if errno != 0 || n == 0 || c.lingered > lingerBytes {
+			c.close()
+			return
+		}
+	}
+}
+
+// gone ends an exchange whose client has left.
+func (c *httpConn) gone() {
+	if c.log != nil && c.stage > reading && c.stage < leaving {
+		c.status = 499
+		c.logged()
+	}
+	c.close()
+}
+
+// abort ends the connection with RST.
+func (c *httpConn) abort() {
+	netloop.Abort(c.fd)
+	c.close()
+}
+
+// close closes what is open and gives the record back.
+func (c *httpConn) close() {
+	w := c.worker
+	if c.server != nil {
+		c.server.close()
+		c.server = nil
+	}
+	c.give()
+	w.loop.Close(c.fd)
+	if c.out != nil {
+		w.loop.Release(c.out)
+	}
+	c.front.open.Add(-1)
+	c.admitted.dismiss()
+	c.release()
+}
+
+// release gives the record back.
+func (c *httpConn) release() {
+	w := c.worker
+	w.loop.Stop(&c.timer)
+	w.releaseSmall(c.kept)
+	w.returnCompressor(c.packer)
+	c.prev.next, c.next.prev = c.next, c.prev
+	*c = httpConn{worker: w, fd: -1, sticky: -1, tried: c.tried[:0], queued: c.queued}
+	c.timer.Init(c)
+	if w.keptHTTP < keptRecords {
+		c.next, w.freeHTTP = w.freeHTTP, c
+		w.keptHTTP++
+	}
+}
