@@ -28,6 +28,7 @@ func mayImport() map[string][]string {
 		"spec":                        {},
 		"testdata":                    {},
 		"testdata/client":             {},
+		"testdata/wire":               {},
 		"runtime/durable/durabletest": {"runtime/durable"},
 		"sim":                         {"runtime/balance", "spec"},
 		"planner":                     {"sim", "spec", "planner/state", "runtime/durable"},

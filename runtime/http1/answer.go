@@ -20,7 +20,7 @@ func AppendErrorHead(dst []byte, status, minor int, close bool) []byte {
 		dst = append(dst, "Allow: GET, HEAD, POST, PUT, PATCH, DELETE, OPTIONS\r\n"...)
 	}
 	dst = append(dst, "Content-Type: text/plain\r\n"...)
-	dst = appendFraming(dst, int64(len(appendSaying(nil, status))), false)
+	dst = appendFraming(dst, int64(len("404 \n")+len(http.StatusText(status))), false)
 	return appendConnection(dst, minor, close)
 }
 
@@ -34,7 +34,8 @@ func appendSaying(dst []byte, status int) []byte {
 
 // AppendRedirect writes a response without a body that sends the client of r to
 // the same target at another scheme and port; 0 leaves the port out. status is
-// 301, 302, 303, 307 or 308.
+// 301, 302, 303, 307 or 308. r must have a Host: without one, as in HTTP/1.0,
+// there is no URL to send the client to.
 func AppendRedirect(dst []byte, r *Request, status int, scheme string, port uint16, close bool) []byte {
 	dst = appendStatus(dst, status)
 	dst = append(dst, "Location: "...)
@@ -45,7 +46,9 @@ func AppendRedirect(dst []byte, r *Request, status int, scheme string, port uint
 		dst = append(dst, ':')
 		dst = strconv.AppendUint(dst, uint64(port), 10)
 	}
-	dst = append(dst, r.Target...)
+	if r.Target[0] == '/' {
+		dst = append(dst, r.Target...)
+	}
 	dst = append(dst, "\r\nContent-Length: 0\r\n"...)
 	return appendConnection(dst, r.Minor, close)
 }

@@ -11,8 +11,9 @@ type Back struct {
 	Cookie       string
 	CookiePrefix []byte
 
-	// Gzip says that the body is compressed on the way. Its length is then unknown:
-	// it has to be sent chunked, or until close to an HTTP/1.0 client.
+	// Gzip says that the body, a whole one without a coding, is compressed on the
+	// way. Its length is then unknown: it has to be sent chunked, or until close to
+	// an HTTP/1.0 client.
 	Gzip bool
 
 	// Chunk says that the body, which the server ends by closing, is sent chunked,

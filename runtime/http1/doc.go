@@ -37,9 +37,10 @@ const (
 // Grown reports whether a head that was incomplete at old bytes is worth parsing
 // again: a line has ended since, something came that no head has, or a limit
 // has come in reach. Asking first keeps a client that sends a head byte by byte
-// from having it read each time: at most twice for each line.
+// from having it read each time: at most twice for each line. The next time old
+// is len(b), whatever the answer was; 0 means that nobody has looked yet.
 func Grown(b []byte, old int) bool {
-	if old > 0 && b[old-1] == '\r' {
+	if old == 0 || b[old-1] == '\r' {
 		return true
 	}
 	for _, c := range b[old:] {

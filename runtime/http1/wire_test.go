@@ -38,6 +38,7 @@ func serve(in []byte, piece int) outcome {
 		for len(buffer) > 0 || inBody {
 			if !inBody {
 				if looked > 0 && !Grown(buffer, looked) {
+					looked = len(buffer)
 					break
 				}
 				n, err := r.Parse(buffer)
