@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/netip"
 
 	"slbctl/runtime/balance"
 	"slbctl/runtime/control"
@@ -24,11 +23,13 @@ type change struct {
 
 	compiled []*balance.Listener
 	zones    *dns.Zones
-	old      map[string]*listener // the live ones before
-	bound    []netip.AddrPort     // sockets that this change has bound
-	names    *dns.Server          // a name server that this change has started
-	sick     map[target]bool      // was abnormal before: may take its time
-	next     map[string]*listener // the new ones, from commit on
+	old      map[string]*listener      // the live ones before
+	quotas   map[string]*balance.Quota // likewise
+	bound    []place                   // sockets that this change has bound
+	opened   []string                  // access logs that this change has opened
+	names    *dns.Server               // a name server that this change has started
+	sick     map[target]bool           // was abnormal before: may take its time
+	next     map[string]*listener      // the new ones, from commit on
 
 	// lenient is a daemon that comes back: what it cannot have it goes without,
 	// so that a port somebody else took stops neither the rest nor the next apply.
@@ -72,6 +73,9 @@ func (e *engine) replace(ctx context.Context, req control.Request, emit func(con
 	}
 	e.log.Info("apply committed", "generation", req.Generation)
 	e.retire(c)
+	if req.Wait != control.WaitNone {
+		e.awaitStopped(c)
+	}
 	return nil
 }
 
@@ -96,7 +100,7 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 	}
 	durable.Failpoint("verified")
 	if err == nil {
-		err, code = e.persist(c), control.CodeRefused
+		err, code = persist(durable.OS, e.dir, c.before, c.after), control.CodeRefused
 	}
 	if err != nil {
 		return refusal(code, err, e.rollback(c))
@@ -110,12 +114,12 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 
 // persist makes the new generation the one that the daemon comes back with. When
 // that fails half way, the old one is put back.
-func (e *engine) persist(c *change) error {
-	err := writeCommitted(durable.OS, e.dir, c.after)
-	if err == nil || c.before.Generation == 0 {
+func persist(fsys durable.FS, dir string, before, after committed) error {
+	err := writeCommitted(fsys, dir, after)
+	if err == nil || before.Generation == 0 {
 		return err
 	}
-	return errors.Join(err, writeCommitted(durable.OS, e.dir, c.before))
+	return errors.Join(err, writeCommitted(fsys, dir, before))
 }
 
 func refusal(code string, err, undo error) error {
@@ -151,6 +155,9 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 	if err := e.bindNames(c); err != nil {
 		return err
 	}
+	if err := e.openLogs(c); err != nil {
+		return err
+	}
 	e.startProbes(c)
 	return nil
 }
@@ -179,10 +186,11 @@ func (e *engine) startInstances(ctx context.Context, c *change) error {
 // commit gives them a handler.
 func (e *engine) bind(c *change) error {
 	for _, l := range c.compiled {
-		if !l.Serving || e.sockets[l.Endpoint] != nil {
+		at := placeOf(l)
+		if !l.Serving || e.sockets[at] != nil {
 			continue
 		}
-		socket, err := e.balancer.Bind(l.Endpoint)
+		socket, err := e.listen(at)
 		if err != nil {
 			if err = fmt.Errorf("%s: %w", l.Address, err); !c.lenient {
 				return err
@@ -191,12 +199,19 @@ func (e *engine) bind(c *change) error {
 			continue
 		}
 		e.mu.Lock()
-		e.sockets[l.Endpoint] = socket
+		e.sockets[at] = socket
 		e.mu.Unlock()
-		c.bound = append(c.bound, l.Endpoint)
+		c.bound = append(c.bound, at)
 		c.step(control.PhasePrepare, l.Address, "listens on "+l.Endpoint.String())
 	}
 	return nil
+}
+
+func (e *engine) listen(at place) (socket, error) {
+	if at.udp {
+		return e.balancer.BindUDP(at.endpoint)
+	}
+	return e.balancer.Bind(at.endpoint)
 }
 
 // bindNames starts a name server when the one that runs is at another address.
@@ -223,21 +238,17 @@ func (e *engine) bindNames(c *change) error {
 func (e *engine) commit(c *change) error {
 	next := make(map[string]*listener, len(c.compiled))
 	e.mu.Lock()
+	c.quotas = e.quotas
+	e.quotas = balance.NewQuotas(c.compiled, c.quotas)
 	for _, s := range c.compiled {
-		l := &listener{spec: s}
-		if prev := c.old[s.Address]; prev != nil {
-			l.state = balance.NewState(&s.Pool, prev.state)
-			l.handler = proxy.NewHandler(s, l.state, prev.handler)
-		} else {
-			l.state = balance.NewState(&s.Pool, nil)
-			l.handler = proxy.NewHandler(s, l.state, nil)
-		}
+		l := e.succeed(s, c.old[s.Address])
 		e.retable(l)
 		next[s.Address] = l
 	}
 	c.next = next
 	e.serve(next)
 	e.mu.Unlock()
+	e.takeBack(next)
 	if names := e.nameServer(c); names != nil {
 		names.Serve(c.zones)
 	}
@@ -252,17 +263,48 @@ func (e *engine) commit(c *change) error {
 	return e.fleet.set(ctx, append(wanted, without(e.wanted(c.before), served(wanted))...))
 }
 
+// succeed makes a listener live. It goes on where prev stands, the one of the same
+// address before; when that is gone and drains, where it stood. On another endpoint it
+// is another one to its clients: the old one's connections drain by themselves. The
+// caller holds mu.
+func (e *engine) succeed(s *balance.Listener, prev *listener) *listener {
+	if prev == nil {
+		prev = e.leaving(s)
+	}
+	known := map[string]*balance.State{}
+	var handler *proxy.Handler
+	if prev != nil {
+		for n, p := range prev.spec.Pools() {
+			known[p.Owner] = prev.states[n]
+		}
+		if prev.spec.Endpoint == s.Endpoint {
+			handler = prev.handler
+		} else if again := e.leaving(s); again != nil {
+			handler = again.handler
+		}
+	}
+	l := &listener{spec: s}
+	for _, p := range s.Pools() {
+		l.states = append(l.states, balance.NewState(p, known[p.Owner]))
+	}
+	l.handler = proxy.NewHandler(s, l.states, e.quotas[s.LoadBalancer], handler)
+	if s.AccessLog != nil {
+		l.handler.LogTo(e.logs[s.AccessLog.Path])
+	}
+	return l
+}
+
 // serve makes a generation's listeners the live ones. A socket that it does not use
 // keeps its handler until it is closed. The caller holds mu.
 func (e *engine) serve(listeners map[string]*listener) {
-	handlers := map[netip.AddrPort]*proxy.Handler{}
+	handlers := map[place]*proxy.Handler{}
 	for _, l := range listeners {
 		if l.spec.Serving {
-			handlers[l.spec.Endpoint] = l.handler
+			handlers[placeOf(l.spec)] = l.handler
 		}
 	}
-	for ep, h := range handlers {
-		if socket := e.sockets[ep]; socket != nil { // one is missing after a lenient start
+	for at, h := range handlers {
+		if socket := e.sockets[at]; socket != nil { // one is missing after a lenient start
 			socket.Serve(h)
 		}
 	}
@@ -280,6 +322,9 @@ func (e *engine) nameServer(c *change) *dns.Server {
 // rollback is one more swap, back to what was live.
 func (e *engine) rollback(c *change) error {
 	e.mu.Lock()
+	if c.next != nil {
+		e.quotas = c.quotas
+	}
 	for _, l := range c.old {
 		e.retable(l)
 	}
@@ -294,7 +339,7 @@ func (e *engine) rollback(c *change) error {
 	}
 	// What reached servers that go again may finish, as if it had been drained.
 	if gone := leavers(c.next, c.old); len(gone) > 0 {
-		e.begin(&drain{backends: gone})
+		e.begin(newDrain(gone, serving(gone, without(instancesOf(c.after), served(instancesOf(c.before))))))
 	}
 	return errors.Join(err, e.withdraw(c))
 }
@@ -302,9 +347,10 @@ func (e *engine) rollback(c *change) error {
 // withdraw stops what the change has started.
 func (e *engine) withdraw(c *change) error {
 	var errs []error
-	for _, ep := range c.bound {
-		errs = append(errs, e.closeSocket(ep))
+	for _, at := range c.bound {
+		errs = append(errs, e.closeSocket(at))
 	}
+	errs = append(errs, e.closeLogs(c.opened))
 	if c.names != nil {
 		errs = append(errs, c.names.Close())
 	}
@@ -315,10 +361,10 @@ func (e *engine) withdraw(c *change) error {
 	return errors.Join(append(errs, e.fleet.set(ctx, e.wanted(c.before)))...)
 }
 
-func (e *engine) closeSocket(ep netip.AddrPort) error {
+func (e *engine) closeSocket(at place) error {
 	e.mu.Lock()
-	socket := e.sockets[ep]
-	delete(e.sockets, ep)
+	socket := e.sockets[at]
+	delete(e.sockets, at)
 	e.mu.Unlock()
 	return socket.Close()
 }
@@ -331,9 +377,10 @@ func specsOf(listeners map[string]*listener) []*balance.Listener {
 	return specs
 }
 
-func (c *change) meantToRun(instance string) bool {
-	i := c.after.Config.Instance(instance)
-	return i != nil && i.Status != spec.StatusStopped
+// stopped says whether a backend is an instance of ours that is meant to be stopped.
+func (c *change) stopped(b balance.Backend) bool {
+	i := c.after.Config.Instance(b.Instance)
+	return i != nil && i.Status == spec.StatusStopped
 }
 
 func (c *change) step(phase, address, message string) {

@@ -2,15 +2,14 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"net/netip"
 	"slices"
 	"time"
 
 	"slbctl/runtime/balance"
 	"slbctl/runtime/control"
-	"slbctl/runtime/proxy"
 	"slbctl/runtime/webserver"
 )
 
@@ -22,83 +21,200 @@ type drain struct {
 	ended     bool // nothing is open any more: its instances stop
 }
 
-// draining is one backend of one listener. Its name is empty for a listener that
-// is gone with all its backends.
+// newDrain is a drain whose instances say "Connection: close" from the next set on.
+func newDrain(backends []draining, instances []webserver.Instance) *drain {
+	for i := range instances {
+		instances[i].Draining = true
+	}
+	return &drain{backends: backends, instances: instances}
+}
+
+// draining is one server of a listener's pool. Both names are empty for a listener
+// that is gone with all its servers.
 type draining struct {
-	handler  *proxy.Handler
-	listener string
-	backend  string
-	until    time.Time
-	done     <-chan struct{}
+	of      *listener
+	pool    string // its owner
+	backend string
+	until   time.Time
+	done    <-chan struct{}
+}
+
+// over says whether none of its connections is left.
+func (b draining) over() bool {
+	select {
+	case <-b.done:
+		return true
+	default:
+		return false
+	}
 }
 
 // retire takes out of service what the committed change leaves behind: sockets
 // at once, connections and instances when they are drained.
 func (e *engine) retire(c *change) {
-	e.closeUnused(c)
 	e.retireNames(c)
 	e.probe(c.compiled)
-	d := &drain{
-		backends:  leavers(c.old, e.listeners),
-		instances: without(instancesOf(c.before), served(instancesOf(c.after))),
+	running := served(instancesOf(c.after))
+	e.narrow(running)
+	leaving := leavers(c.old, e.listeners)
+	d := newDrain(leaving, serving(leaving, without(instancesOf(c.before), running)))
+	if len(leaving) > 0 {
+		e.begin(d)
 	}
-	if len(d.backends)+len(d.instances) == 0 {
-		return
-	}
-	for i := range d.instances {
-		d.instances[i].Draining = true
-	}
-	e.begin(d)
-	// Their instances say "Connection: close" from now on.
+	e.closeUnused()
+	// Instances that connections drain to say "Connection: close" from now on; those
+	// that none does are stopped.
 	if err := e.fleet.set(e.life, e.wanted(c.after)); err != nil {
 		e.log.Error("drain instances", "error", err)
 	}
 	for _, b := range d.backends {
-		c.step(control.PhaseDrain, b.listener, fmt.Sprintf("%s finishes its connections until %s", orElse(b.backend, "the listener"), b.until.Format(time.TimeOnly)))
+		c.step(control.PhaseDrain, b.of.spec.Address, fmt.Sprintf("%s finishes its connections until %s", orElse(b.backend, "the listener"), b.until.Format(time.TimeOnly)))
 	}
 }
 
-// closeUnused closes the sockets that no listener serves on any more.
-func (e *engine) closeUnused(c *change) {
+// closeUnused closes the sockets and access logs that nobody uses any more. The
+// answers of UDP sessions leave through the socket that the clients sent to, and what
+// drains is logged, so what drains keeps both.
+func (e *engine) closeUnused() {
+	served, draining, logs := map[place]bool{}, map[place]bool{}, map[string]bool{}
+	use := func(places map[place]bool, l *balance.Listener) {
+		places[placeOf(l)] = true
+		if l.AccessLog != nil {
+			logs[l.AccessLog.Path] = true
+		}
+	}
+	e.mu.Lock()
+	for _, l := range e.listeners {
+		if l.spec.Serving {
+			use(served, l.spec)
+		}
+	}
+	for _, d := range e.drains {
+		for _, b := range d.backends {
+			use(draining, b.of.spec)
+		}
+	}
+	var unused []place
+	for at, socket := range e.sockets {
+		switch {
+		case served[at]:
+		case at.udp && draining[at]:
+			socket.Serve(nil)
+		default:
+			unused = append(unused, at)
+		}
+	}
+	e.mu.Unlock()
+	var errs []error
+	for _, at := range unused {
+		errs = append(errs, e.closeSocket(at))
+	}
+	var silent []string
+	for path := range e.logs {
+		if !logs[path] {
+			silent = append(silent, path)
+		}
+	}
+	if err := errors.Join(append(errs, e.closeLogs(silent))...); err != nil {
+		e.log.Error("close what is not used any more", "error", err)
+	}
+}
+
+// serving returns those of the instances that something draining is connected to.
+func serving(leaving []draining, instances []webserver.Instance) []webserver.Instance {
 	used := map[netip.AddrPort]bool{}
-	for _, l := range c.compiled {
-		used[l.Endpoint] = used[l.Endpoint] || l.Serving
-	}
-	for ep := range maps.Clone(e.sockets) {
-		if used[ep] {
-			continue
-		}
-		if err := e.closeSocket(ep); err != nil {
-			e.log.Error("close socket", "endpoint", ep, "error", err)
-		}
-	}
-}
-
-// leavers marks the connections to what one generation of listeners has and the
-// next has not: a backend that left its listener or moved to another endpoint, and
-// all of a listener that serves no more.
-func leavers(from, to map[string]*listener) (gone []draining) {
-	now := time.Now()
-	for _, old := range from {
-		if !old.spec.Serving {
-			continue
-		}
-		until := now.Add(old.spec.Drain)
-		next := to[old.spec.Address]
-		if next == nil || !next.spec.Serving {
-			done := old.handler.DrainAll(until)
-			gone = append(gone, draining{old.handler, old.spec.Address, "", until, done})
-			continue
-		}
-		for _, b := range old.spec.Backends {
-			stays := func(n balance.Backend) bool { return n.Endpoint == b.Endpoint }
-			if !slices.ContainsFunc(next.spec.Backends, stays) {
-				done := old.handler.Drain(b.Name, b.Endpoint, until)
-				gone = append(gone, draining{old.handler, old.spec.Address, b.Name, until, done})
+	for _, b := range leaving {
+		for _, p := range b.of.spec.Pools() {
+			for _, s := range p.Backends {
+				if b.backend == "" || b.pool == p.Owner && b.backend == s.Name {
+					used[s.Endpoint] = true
+				}
 			}
 		}
 	}
+	return slices.DeleteFunc(instances, func(i webserver.Instance) bool {
+		return !slices.ContainsFunc(i.Endpoints, func(ep netip.AddrPort) bool { return used[ep] })
+	})
+}
+
+// leavers marks the connections to what one generation of listeners has and the
+// next has not, as balance.Leaving has it.
+func leavers(from, to map[string]*listener) (gone []draining) {
+	now := time.Now()
+	for _, old := range from {
+		until := now.Add(old.spec.Drain)
+		all, servers := old.leaving(to[old.spec.Address])
+		if all {
+			gone = append(gone, draining{of: old, until: until, done: old.handler.DrainAll(until)})
+		}
+		for _, b := range servers {
+			done := old.handler.Drain(b.Owner, b.Name, b.Endpoint, until)
+			gone = append(gone, draining{of: old, pool: b.Owner, backend: b.Name, until: until, done: done})
+		}
+	}
 	return gone
+}
+
+// leaving is balance.Leaving for live listeners; next may be nil.
+func (l *listener) leaving(next *listener) (all bool, servers []balance.Leaver) {
+	if next == nil {
+		return balance.Leaving(l.spec, nil)
+	}
+	return balance.Leaving(l.spec, next.spec)
+}
+
+// leaving returns the newest listener at an address and endpoint that drains with all
+// its servers, or nil. The caller holds mu.
+func (e *engine) leaving(s *balance.Listener) *listener {
+	for _, d := range slices.Backward(e.drains) {
+		for _, b := range d.backends {
+			if old := b.of.spec; b.backend == "" && old.Address == s.Address && old.Endpoint == s.Endpoint && !b.over() {
+				return b.of
+			}
+		}
+	}
+	return nil
+}
+
+// takeBack ends the drain of connections to what these listeners serve again: it came
+// back before its time was up.
+func (e *engine) takeBack(listeners map[string]*listener) {
+	e.mu.Lock()
+	drained := map[*listener]bool{}
+	for _, d := range e.drains {
+		for _, b := range d.backends {
+			drained[b.of] = true
+		}
+	}
+	e.mu.Unlock()
+	for old := range drained {
+		next := listeners[old.spec.Address]
+		if next != nil && next.spec.Serving && next.spec.Endpoint == old.spec.Endpoint {
+			next.handler.Return(old.handler)
+		}
+	}
+}
+
+// narrow leaves in the drains under way what is not back for good: instances that
+// do not run again, and the servers that a listener came back without.
+func (e *engine) narrow(running map[netip.AddrPort]bool) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.drains {
+		d.instances = without(d.instances, running)
+		var left []draining
+		for _, b := range d.backends {
+			all, servers := b.of.leaving(e.listeners[b.of.spec.Address])
+			if all || b.backend != "" {
+				left = append(left, b)
+				continue
+			}
+			for _, s := range servers {
+				left = append(left, draining{of: b.of, pool: s.Owner, backend: s.Name, until: b.until, done: b.done})
+			}
+		}
+		d.backends = left
+	}
 }
 
 // begin lets a drain run until it is finished.
@@ -106,12 +222,12 @@ func (e *engine) begin(d *drain) {
 	e.mu.Lock()
 	e.drains = append(e.drains, d)
 	e.mu.Unlock()
-	go e.finish(d)
+	go e.finish(d, d.backends)
 }
 
-// finish waits for a drain and then stops its instances.
-func (e *engine) finish(d *drain) {
-	for _, b := range d.backends {
+// finish waits for all that a drain began with, and then stops its instances.
+func (e *engine) finish(d *drain, backends []draining) {
+	for _, b := range backends {
 		<-b.done
 	}
 	if e.hold(e.life) != nil {
@@ -124,11 +240,12 @@ func (e *engine) finish(d *drain) {
 	if err := e.fleet.set(e.life, e.wanted(e.current())); err != nil {
 		e.log.Error("stop drained instances", "error", err)
 	}
-	e.log.Info("drained", "backends", len(d.backends), "instances", len(d.instances))
+	e.log.Info("drained", "backends", len(backends))
 	e.mu.Lock()
 	e.drains = slices.DeleteFunc(e.drains, func(o *drain) bool { return o == d })
 	e.broadcast()
 	e.mu.Unlock()
+	e.closeUnused()
 }
 
 // WaitDrained implements control.Engine.
@@ -160,7 +277,7 @@ func (e *engine) retireNames(c *change) {
 // open counts the connections that have not ended.
 func (b draining) open() int64 {
 	if b.backend != "" {
-		return b.handler.Active(b.backend)
+		return b.of.handler.Active(b.pool, b.backend)
 	}
-	return b.handler.Counters().Connections
+	return b.of.handler.Counters().Connections
 }

@@ -36,8 +36,10 @@ type engine struct {
 
 	mu        sync.Mutex
 	live      committed
-	listeners map[string]*listener // of the live generation, by address
-	sockets   map[netip.AddrPort]*proxy.Socket
+	listeners map[string]*listener      // of the live generation, by address
+	quotas    map[string]*balance.Quota // likewise, by load balancer
+	sockets   map[place]socket
+	logs      map[string]*proxy.AccessLog // by path
 	verdicts  map[target]health.Event
 	probed    map[target]bool
 	changed   chan struct{} // closed and replaced at every verdict and drain
@@ -51,21 +53,37 @@ type engine struct {
 	balancer *proxy.Server
 }
 
+// place is where a listener listens: TCP and UDP have ports of their own.
+type place struct {
+	udp      bool
+	endpoint netip.AddrPort
+}
+
+func placeOf(l *balance.Listener) place { return place{l.Protocol == spec.ProtocolUDP, l.Endpoint} }
+
+// socket is a proxy.Socket or a proxy.UDPSocket.
+type socket interface {
+	Serve(*proxy.Handler)
+	Close() error
+}
+
 // target names one probed server: a backend that moves to another endpoint is
 // another one and has to prove itself again.
 type target struct {
-	listener string
+	owner    string // of the pool: a listener's or a rule's address
 	backend  string
 	endpoint netip.AddrPort
 }
 
 // listener is one live listener: what was compiled, what survives between picks,
-// and the handler that takes its connections.
+// and the handler that takes its connections. States and tables are by index in
+// spec.Pools().
 type listener struct {
 	spec    *balance.Listener
-	state   *balance.State
+	states  []*balance.State
+	tables  []*balance.Table
 	handler *proxy.Handler
-	table   *balance.Table
+	warming *time.Timer // rebuilds the tables while servers start slowly; nil = none does
 }
 
 func newEngine(life context.Context, dir string, opt Options, shutdown context.CancelFunc) (*engine, error) {
@@ -79,7 +97,8 @@ func newEngine(life context.Context, dir string, opt Options, shutdown context.C
 		busy:      make(chan struct{}, 1),
 		live:      newCommitted(control.Generation{}, &spec.Config{}),
 		listeners: map[string]*listener{},
-		sockets:   map[netip.AddrPort]*proxy.Socket{},
+		sockets:   map[place]socket{},
+		logs:      map[string]*proxy.AccessLog{},
 		verdicts:  map[target]health.Event{},
 		changed:   make(chan struct{}),
 	}
@@ -103,6 +122,9 @@ func (e *engine) close() error {
 	}
 	if e.balancer != nil {
 		errs = append(errs, e.balancer.Close())
+	}
+	for _, log := range e.logs {
+		errs = append(errs, log.Close())
 	}
 	errs = append(errs, e.fleet.shutdown(), e.folder.Close())
 	return errors.Join(errs...)
@@ -174,17 +196,48 @@ func (e *engine) observe(ev health.Event) {
 		return // a late report on a server that is not asked about any more
 	}
 	e.verdicts[t] = ev
-	if l := e.listeners[ev.Listener]; l != nil {
+	if l := e.listenerOf(ev.Listener); l != nil {
 		e.retable(l)
 	}
 	e.broadcast()
 	e.log.Info("health", "listener", ev.Listener, "backend", ev.Backend, "health", ev.Health.String(), "reason", ev.Reason)
 }
 
-// retable rebuilds a listener's table from the verdicts. The caller holds mu.
+// retable rebuilds a listener's tables from the verdicts, and again at the next step
+// of a server that starts slowly. The caller holds mu.
 func (e *engine) retable(l *listener) {
-	l.table = l.spec.Table(func(i int) balance.Health { return e.verdicts[targetOf(l.spec, i)].Health })
-	l.handler.SetTable(l.table)
+	if l.warming != nil {
+		l.warming.Stop()
+		l.warming = nil
+	}
+	now := time.Now()
+	var next time.Duration
+	pools := l.spec.Pools()
+	l.tables = make([]*balance.Table, len(pools))
+	for n, p := range pools {
+		l.tables[n] = p.TableWarm(
+			func(i int) balance.Health { return e.verdicts[targetOf(p, i)].Health },
+			func(i int) int {
+				step, wait := p.Warmth(now.Sub(e.verdicts[targetOf(p, i)].Since))
+				if wait > 0 && (next == 0 || wait < next) {
+					next = wait
+				}
+				return step
+			})
+		l.handler.SetTable(n, l.tables[n])
+	}
+	if next > 0 {
+		l.warming = time.AfterFunc(next, func() { e.warm(l) })
+	}
+}
+
+// warm is the next step of a slow start.
+func (e *engine) warm(l *listener) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	if e.listeners[l.spec.Address] == l && e.life.Err() == nil {
+		e.retable(l)
+	}
 }
 
 // broadcast wakes who waits for a verdict or a drain. The caller holds mu.
@@ -210,7 +263,16 @@ func (e *engine) await(ctx context.Context, ok func() bool) error {
 	}
 }
 
-func targetOf(l *balance.Listener, i int) target {
-	b := l.Backends[i]
-	return target{listener: l.Address, backend: b.Name, endpoint: b.CheckEndpoint}
+// listenerOf returns the live listener that has the pool of an owner, or nil. The
+// caller holds mu.
+func (e *engine) listenerOf(owner string) *listener {
+	if l := e.listeners[owner]; l != nil {
+		return l
+	}
+	return e.listeners[spec.Parent(owner)] // the owner is a rule
+}
+
+func targetOf(p *balance.Pool, i int) target {
+	b := p.Backends[i]
+	return target{owner: p.Owner, backend: b.Name, endpoint: b.CheckEndpoint}
 }

@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/netip"
 	"os"
+	"path/filepath"
 	"slices"
 	"strconv"
 	"sync"
@@ -28,6 +30,7 @@ type fleet struct {
 
 	mu     sync.Mutex
 	child  *webserver.Child
+	pidfd  *os.File // of child's process
 	wanted []webserver.Instance
 	ended  bool // no child is started any more
 }
@@ -80,9 +83,9 @@ func (f *fleet) setMost(ctx context.Context, instances []webserver.Instance) (pr
 func (f *fleet) adopt(ctx context.Context) error {
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	child, err := webserver.Dial(ctx, childPath(f.engine.folder))
-	if err != nil {
-		return nil // none is left
+	child, err := dialOrphan(ctx, f.engine.folder)
+	if child == nil || err != nil {
+		return err
 	}
 	return f.take(child)
 }
@@ -96,7 +99,34 @@ func (f *fleet) shutdown() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
 	defer cancel()
-	return f.child.Shutdown(ctx)
+	if f.child.Shutdown(ctx) == nil {
+		return nil
+	}
+	// Its socket may be gone with the folder; a signal reaches it all the same.
+	if err := unix.PidfdSendSignal(int(f.pidfd.Fd()), unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+		return fmt.Errorf("end the instances' process %d: %w", f.child.PID(), err)
+	}
+	if !ends(f.pidfd, stopPatience) {
+		return fmt.Errorf("the instances' process %d does not end; stop it with `kill`", f.child.PID())
+	}
+	return nil
+}
+
+// forever is patience without an end.
+const forever time.Duration = -1
+
+// ends waits until the process of a pidfd has ended, or for so long.
+func ends(pidfd *os.File, patience time.Duration) bool {
+	milliseconds := -1
+	if patience != forever {
+		milliseconds = int(patience.Milliseconds())
+	}
+	for {
+		n, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}, milliseconds)
+		if !errors.Is(err, unix.EINTR) {
+			return n > 0
+		}
+	}
 }
 
 // raise starts a child. The caller holds mu.
@@ -117,25 +147,20 @@ func (f *fleet) take(child *webserver.Child) error {
 	if err != nil {
 		return fmt.Errorf("watch the instances' process %d: %w", child.PID(), err)
 	}
-	f.child = child
-	go f.watch(os.NewFile(uintptr(pidfd), "pidfd"))
+	f.child, f.pidfd = child, os.NewFile(uintptr(pidfd), "pidfd")
+	go f.watch(f.pidfd)
 	return nil
 }
 
 // watch starts the child again when it dies: instances are servers, and a server
 // that crashed comes back.
 func (f *fleet) watch(pidfd *os.File) {
-	defer pidfd.Close()
-	for {
-		_, err := unix.Poll([]unix.PollFd{{Fd: int32(pidfd.Fd()), Events: unix.POLLIN}}, -1)
-		if !errors.Is(err, unix.EINTR) {
-			break
-		}
-	}
+	ends(pidfd, forever)
 	f.mu.Lock()
 	wanted, ended := f.wanted, f.ended
 	f.child.Close()
-	f.child = nil
+	pidfd.Close()
+	f.child, f.pidfd = nil, nil
 	f.alive.Store(false)
 	f.mu.Unlock()
 	if ended {
@@ -172,18 +197,54 @@ func (f *fleet) comesBack(wanted []webserver.Instance) bool {
 	return err == nil
 }
 
+// dialOrphan reaches the child that a killed daemon left in a .slbctl folder; nil
+// when none is left: then nobody holds its lock. One that is just coming up, or about
+// to end, is waited for.
+func dialOrphan(ctx context.Context, folder *os.File) (*webserver.Child, error) {
+	ctx, cancel := context.WithTimeout(ctx, stopPatience)
+	defer cancel()
+	for {
+		child, err := webserver.Dial(ctx, childPath(folder))
+		if err == nil {
+			return child, nil
+		}
+		held, pid := holder(filepath.Join(folder.Name(), instancePID))
+		if !held {
+			return nil, nil
+		}
+		select {
+		case <-time.After(pollInterval):
+		case <-ctx.Done():
+			return nil, fmt.Errorf("the instances' process %s does not answer; stop it with `kill`: %w", pid, err)
+		}
+	}
+}
+
+// openOrphan is dialOrphan for a folder that may not be there.
+func openOrphan(ctx context.Context, folder string) (*webserver.Child, func(), error) {
+	f, err := os.Open(folder)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, func() {}, nil // nothing has ever run here
+	}
+	if err != nil {
+		return nil, func() {}, fmt.Errorf("runtime folder: %w", err)
+	}
+	child, err := dialOrphan(ctx, f)
+	return child, func() {
+		if child != nil {
+			child.Close()
+		}
+		f.Close()
+	}, err
+}
+
 // stopOrphan ends the child that a killed daemon left in a .slbctl folder.
 func stopOrphan(ctx context.Context, folder string) error {
-	f, err := os.Open(folder)
-	if err != nil {
-		return nil // nothing has ever run here
+	child, done, err := openOrphan(ctx, folder)
+	defer done()
+	if child == nil || err != nil {
+		return err
 	}
-	defer f.Close()
-	child, err := webserver.Dial(ctx, childPath(f))
-	if err != nil {
-		return nil // none is left
-	}
-	defer child.Close()
 	return child.Shutdown(ctx)
 }
 

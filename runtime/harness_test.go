@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -10,6 +11,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"sync"
 	"testing"
 	"time"
 
@@ -208,4 +210,57 @@ func pidOf(t *testing.T, dir, name string) int {
 		t.Fatal(err)
 	}
 	return pid
+}
+
+// breakPersist keeps the daemon of a folder from committing until it is undone.
+func breakPersist(t *testing.T, dir string) (undo func()) {
+	t.Helper()
+	path := filepath.Join(dir, control.Folder, "committed.json")
+	if err := errors.Join(os.Rename(path, path+".kept"), os.Mkdir(path, 0o700)); err != nil {
+		t.Fatal(err)
+	}
+	return func() {
+		t.Helper()
+		if err := errors.Join(os.Remove(path), os.Rename(path+".kept", path)); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+// bareEngine is an engine without a daemon around it: emit is called in the moment of
+// each step, and holds it up.
+type bareEngine struct {
+	runtime.Engine
+	dir   string
+	close func() error
+}
+
+// startEngine runs a bare engine until the test ends; apply makes a configuration follow.
+func startEngine(t *testing.T) (e bareEngine, apply func(*spec.Config, func(control.Event)) error) {
+	t.Helper()
+	dir := t.TempDir()
+	if err := os.Mkdir(filepath.Join(dir, control.Folder), 0o700); err != nil {
+		t.Fatal(err)
+	}
+	log := slog.New(slog.NewTextHandler(t.Output(), nil))
+	engine, err := runtime.NewEngine(dir, runtime.Options{Log: log, Executable: os.Args[0]})
+	if err != nil {
+		t.Fatal(err)
+	}
+	closed := sync.OnceValue(engine.Close)
+	t.Cleanup(func() {
+		if err := closed(); err != nil {
+			t.Error(err)
+		}
+	})
+	var live uint64
+	return bareEngine{engine, dir, closed}, func(c *spec.Config, emit func(control.Event)) error {
+		err := engine.Apply(t.Context(), control.Request{
+			Generation: live + 1, Base: live, Config: c, Wait: control.WaitVerified, Timeout: 10 * time.Second,
+		}, emit)
+		if err == nil {
+			live++
+		}
+		return err
+	}
 }

@@ -5,9 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -36,6 +38,9 @@ const (
 
 	// stopPatience is how long a process may take to end after it was asked to.
 	stopPatience = 10 * time.Second
+
+	// guardInterval is how soon a daemon notices that its folder was removed.
+	guardInterval = 2 * time.Second
 )
 
 // ErrAlreadyRunning says that another daemon holds the folder.
@@ -87,6 +92,31 @@ func Stop(ctx context.Context, dir string) error {
 	return waitUnlocked(ctx, filepath.Join(folder, instancePID))
 }
 
+// Orphans lists the instances that serve in dir without a daemon, which was killed:
+// the next daemon adopts them, and Stop ends them.
+func Orphans(ctx context.Context, dir string) ([]string, error) {
+	folder := filepath.Join(dir, control.Folder)
+	if held, _ := holder(filepath.Join(folder, pidFile)); held {
+		return nil, nil
+	}
+	child, done, err := openOrphan(ctx, folder)
+	defer done()
+	if child == nil || err != nil {
+		return nil, err
+	}
+	instances, err := child.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var serving []string
+	for _, i := range instances {
+		if i.Running && !slices.Contains(serving, i.Address) {
+			serving = append(serving, i.Address)
+		}
+	}
+	return serving, nil
+}
+
 // reach dials the daemon. One that holds the folder but does not answer yet, or no
 // more, is waited for.
 func reach(ctx context.Context, dir string) (*control.Client, error) {
@@ -114,11 +144,11 @@ func reach(ctx context.Context, dir string) (*control.Client, error) {
 func RunInstances(ctx context.Context, dir string) (err error) {
 	defer func() { Ready(err) }()
 	folder := filepath.Join(dir, control.Folder)
-	unlock, err := lockFile(filepath.Join(folder, instancePID))
+	lock, err := lockFile(filepath.Join(folder, instancePID))
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer lock.unlock()
 	socket, err := control.Listen(folder, instanceSock)
 	if err != nil {
 		return err
@@ -185,17 +215,44 @@ func spawn(ctx context.Context, dir, exe, verb string) error {
 	return nil
 }
 
-// lockPID makes this process the folder's only daemon.
-func lockPID(folder string) (unlock func(), err error) {
-	return lockFile(filepath.Join(folder, pidFile))
+// pidLock is a locked file with the pid of this process.
+type pidLock struct{ file *os.File }
+
+// unlock empties the file too, though the lock is what counts.
+func (l pidLock) unlock() {
+	_ = l.file.Truncate(0)
+	l.file.Close()
+}
+
+// guard returns when the file at the lock's path is another one or none, which it
+// looks at now and then, or when ctx ends. Who cannot be found by its file is reached
+// by nobody: `rm -rf .slbctl` is all it takes.
+func (l pidLock) guard(ctx context.Context) error {
+	for {
+		select {
+		case <-time.After(guardInterval):
+		case <-ctx.Done():
+			return nil
+		}
+		mine, err := l.file.Stat()
+		if err != nil {
+			continue
+		}
+		switch there, err := os.Stat(l.file.Name()); {
+		case errors.Is(err, fs.ErrNotExist):
+			return fmt.Errorf("%s is gone", l.file.Name())
+		case err == nil && !os.SameFile(mine, there):
+			return fmt.Errorf("%s is another daemon's", l.file.Name())
+		}
+	}
 }
 
 // lockFile locks path for the life of this process and writes its pid there. The
 // lock dies with the process, so a leftover file means nothing.
-func lockFile(path string) (unlock func(), err error) {
+func lockFile(path string) (pidLock, error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
-		return nil, fmt.Errorf("runtime: %w", err)
+		return pidLock{}, fmt.Errorf("runtime: %w", err)
 	}
 	// Somebody may hold it for the moment of looking who does.
 	for tries := 0; ; tries++ {
@@ -207,19 +264,16 @@ func lockFile(path string) (unlock func(), err error) {
 	if err != nil {
 		pid, _ := io.ReadAll(f)
 		f.Close()
-		return nil, fmt.Errorf("%w (pid %s)", ErrAlreadyRunning, strings.TrimSpace(string(pid)))
+		return pidLock{}, fmt.Errorf("%w (pid %s)", ErrAlreadyRunning, strings.TrimSpace(string(pid)))
 	}
 	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
 		f.Close()
-		return nil, fmt.Errorf("runtime: %s: %w", path, err)
+		return pidLock{}, fmt.Errorf("runtime: %s: %w", path, err)
 	}
-	return func() {
-		_ = f.Truncate(0) // the lock is what counts
-		f.Close()
-	}, nil
+	return pidLock{f}, nil
 }
 
 // waitUnlocked waits until no process holds the lock of path.

@@ -25,7 +25,7 @@ func (e *engine) restore(ctx context.Context) error {
 		return err
 	}
 	if saved.Generation == 0 {
-		return nil
+		return e.fleet.set(ctx, nil) // what an adopted child serves is nobody's
 	}
 	c := &change{
 		before: e.live, after: saved, old: map[string]*listener{}, sick: map[target]bool{}, lenient: true,

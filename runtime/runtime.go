@@ -53,11 +53,11 @@ func Run(ctx context.Context, dir string, opt Options) (err error) {
 	if err := durable.OS.MkdirAll(folder); err != nil {
 		return fmt.Errorf("runtime folder %s: %w", folder, err)
 	}
-	unlock, err := lockPID(folder)
+	lock, err := lockFile(filepath.Join(folder, pidFile))
 	if err != nil {
 		return err
 	}
-	defer unlock()
+	defer lock.unlock()
 
 	ctx, shutdown := context.WithCancel(ctx)
 	defer shutdown()
@@ -76,6 +76,12 @@ func Run(ctx context.Context, dir string, opt Options) (err error) {
 	server := control.NewServer(e)
 	failed := make(chan error, 1)
 	go func() { failed <- server.Serve(socket) }()
+	go func() {
+		if lost := lock.guard(ctx); lost != nil {
+			opt.Log.Error("nobody can reach this runtime any more, so it ends", "reason", lost)
+			shutdown()
+		}
+	}()
 	opt.Log.Info("runtime is up", "pid", os.Getpid(), "generation", e.current().Generation)
 	ready(nil)
 

@@ -38,8 +38,11 @@ func (e *engine) Status() *control.Status {
 	}
 	for _, d := range e.drains {
 		for _, b := range d.backends {
+			if b.over() {
+				continue
+			}
 			s.Draining = append(s.Draining, control.Draining{
-				Listener: b.listener, Address: b.backend, Until: b.until.UTC(),
+				Listener: b.of.spec.Address, Address: b.backend, Until: b.until.UTC(),
 				Connections: b.open(),
 			})
 		}
@@ -73,19 +76,35 @@ func (e *engine) listenerStatus(l *spec.Listener, live *listener) control.Listen
 		Status: l.Status, Scheduler: l.Scheduler,
 		Connections: count.Connections, Requests: count.Requests, Errors: count.Errors,
 		BytesIn: count.BytesIn, BytesOut: count.BytesOut,
-		Backends: make([]control.Backend, len(live.spec.Backends)),
+		Denied: count.Denied, Dropped: count.Dropped,
+		Backends: e.poolStatus(live, 0, count.Backends),
+		Rules:    []control.Rule{},
 	}
-	shares := live.table.Shares()
-	for i, b := range live.spec.Backends {
-		s.Backends[i] = e.backendStatus(live, i, b, count.Backends[b.Name], shares[i])
+	for n, r := range live.spec.Rules {
+		s.Rules = append(s.Rules, control.Rule{
+			Address: r.Address, Domain: r.Domain, URL: r.URL, Scheduler: r.Scheduler,
+			Backends: e.poolStatus(live, n+1, count.Rules[r.Owner]),
+		})
 	}
 	return s
 }
 
-func (e *engine) backendStatus(live *listener, i int, b balance.Backend, count proxy.Counts, share float64) control.Backend {
-	ev := e.verdicts[targetOf(live.spec, i)]
+// poolStatus tells of the servers of one of a listener's pools, by its index.
+func (e *engine) poolStatus(live *listener, n int, counts map[string]proxy.Counts) []control.Backend {
+	p := live.spec.Pools()[n]
+	shares := live.tables[n].Shares()
+	out := make([]control.Backend, len(p.Backends))
+	for i, b := range p.Backends {
+		out[i] = e.backendStatus(live, p, i, counts[b.Name], shares[i])
+	}
+	return out
+}
+
+func (e *engine) backendStatus(live *listener, p *balance.Pool, i int, count proxy.Counts, share float64) control.Backend {
+	b := p.Backends[i]
+	ev := e.verdicts[targetOf(p, i)]
 	switch {
-	case !live.spec.Check.Enabled:
+	case !p.Probed(i):
 		ev = health.Event{Reason: "not checked", Since: e.started}
 	case !live.spec.Serving:
 		ev = health.Event{Reason: "the listener does not serve", Since: e.started}

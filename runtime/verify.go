@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"fmt"
+	"iter"
 	"slices"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"slbctl/runtime/balance"
 	"slbctl/runtime/control"
 	"slbctl/runtime/health"
+	"slbctl/runtime/webserver"
 )
 
 // startProbes probes old and new servers side by side, so that there is a verdict
@@ -17,9 +19,9 @@ import (
 func (e *engine) startProbes(c *change) {
 	e.mu.Lock()
 	for _, l := range c.compiled {
-		for i := range probed(l) {
-			if t := targetOf(l, i); e.verdicts[t].Health == balance.Abnormal {
-				c.sick[t] = true
+		for t := range probed(l) {
+			if e.verdicts[t.target].Health == balance.Abnormal {
+				c.sick[t.target] = true
 			}
 		}
 	}
@@ -49,10 +51,10 @@ func (e *engine) awaitForeign(ctx context.Context, c *change) {
 	var foreign []target
 	var patience time.Duration
 	for _, l := range c.compiled {
-		for i, b := range probed(l) {
-			if b.Instance == "" {
-				foreign = append(foreign, targetOf(l, i))
-				patience = max(patience, l.Check.Timeout)
+		for t := range probed(l) {
+			if t.Instance == "" {
+				foreign = append(foreign, t.target)
+				patience = max(patience, t.pool.Check.Timeout)
 			}
 		}
 	}
@@ -63,12 +65,53 @@ func (e *engine) awaitForeign(ctx context.Context, c *change) {
 	})
 }
 
-// probed returns the backends of a listener that health checks look at.
-func probed(l *balance.Listener) []balance.Backend {
-	if !l.Serving || !l.Check.Enabled {
-		return nil
+// awaitStopped gives the checks the time to notice the instances that have been
+// stopped, so that no status after the apply calls one of them well, and no connection
+// tries it in vain. It is no failure when they do not.
+func (e *engine) awaitStopped(c *change) {
+	ctx, cancel := context.WithTimeout(e.life, stopPatience)
+	defer cancel()
+	_ = e.await(ctx, func() bool {
+		for _, l := range c.compiled {
+			for t := range probed(l) {
+				if e.verdicts[t.target].Health == balance.Normal && c.stopped(t.Backend) && !e.finishing(t.Instance) {
+					return false
+				}
+			}
+		}
+		return true
+	})
+}
+
+// finishing says whether an instance that is to stop serves its last connections. The
+// caller holds mu.
+func (e *engine) finishing(instance string) bool {
+	return slices.ContainsFunc(e.drains, func(d *drain) bool {
+		return slices.ContainsFunc(d.instances, func(i webserver.Instance) bool { return i.Address == instance })
+	})
+}
+
+// checked is a server that health checks look at.
+type checked struct {
+	target
+	balance.Backend
+	pool *balance.Pool
+}
+
+// probed yields the servers of a listener and its rules that are health-checked.
+func probed(l *balance.Listener) iter.Seq[checked] {
+	return func(yield func(checked) bool) {
+		if !l.Serving {
+			return
+		}
+		for _, p := range l.Pools() {
+			for i, b := range p.Backends {
+				if p.Probed(i) && !yield(checked{targetOf(p, i), b, p}) {
+					return
+				}
+			}
+		}
 	}
-	return l.Backends
 }
 
 // probe makes the prober probe the servers of these listeners, and forgets the
@@ -78,10 +121,10 @@ func (e *engine) probe(generations ...[]*balance.Listener) {
 	seen := map[target]bool{}
 	for _, ls := range generations {
 		for _, l := range ls {
-			for i := range probed(l) {
-				if t := targetOf(l, i); !seen[t] {
-					seen[t] = true
-					targets = append(targets, health.Target{Listener: t.listener, Backend: t.backend, Endpoint: t.endpoint, Check: l.Check})
+			for t := range probed(l) {
+				if !seen[t.target] {
+					seen[t.target] = true
+					targets = append(targets, health.Target{Listener: t.owner, Backend: t.backend, Endpoint: t.target.endpoint, Check: t.pool.Check})
 				}
 			}
 		}
@@ -125,10 +168,10 @@ func (e *engine) judge(ctx context.Context, c *change) error {
 // server got ill under this change, so that waiting longer is in vain. The
 // caller holds mu.
 func (e *engine) ill(c *change, l *balance.Listener) (reasons []string, hopeless bool) {
-	well, undecided := 0, 0
-	for i, b := range probed(l) {
-		t := targetOf(l, i)
-		ev := e.verdicts[t]
+	all, well, undecided := 0, 0, 0
+	for t := range probed(l) {
+		all++
+		ev := e.verdicts[t.target]
 		switch ev.Health {
 		case balance.Normal:
 			well++
@@ -136,13 +179,13 @@ func (e *engine) ill(c *change, l *balance.Listener) (reasons []string, hopeless
 		case balance.Unavailable:
 			undecided++
 		}
-		if b.Instance == "" || !c.meantToRun(b.Instance) {
+		if t.Instance == "" || c.stopped(t.Backend) {
 			continue
 		}
-		reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", b.Name, ev.Health, orElse(ev.Reason, "no answer yet")))
-		hopeless = hopeless || ev.Health == balance.Abnormal && !c.sick[t]
+		reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", t.Name, ev.Health, orElse(ev.Reason, "no answer yet")))
+		hopeless = hopeless || ev.Health == balance.Abnormal && !c.sick[t.target]
 	}
-	if old := c.old[l.Address]; well == 0 && old != nil && len(probed(l)) > 0 && e.hadWell(old) {
+	if old := c.old[l.Address]; well == 0 && old != nil && all > 0 && e.hadWell(old) {
 		reasons = append(reasons, "it had a well server and would have none")
 		hopeless = hopeless || undecided == 0
 	}
@@ -150,8 +193,8 @@ func (e *engine) ill(c *change, l *balance.Listener) (reasons []string, hopeless
 }
 
 func (e *engine) hadWell(l *listener) bool {
-	for i := range probed(l.spec) {
-		if e.verdicts[targetOf(l.spec, i)].Health == balance.Normal {
+	for t := range probed(l.spec) {
+		if e.verdicts[t.target].Health == balance.Normal {
 			return true
 		}
 	}
@@ -163,13 +206,16 @@ func (e *engine) report(c *change) {
 	var events []control.Event
 	e.mu.Lock()
 	for _, l := range c.compiled {
-		for i, b := range probed(l) {
-			ev := e.verdicts[targetOf(l, i)]
-			message := fmt.Sprintf("%s is %s", b.Name, ev.Health)
+		for t := range probed(l) {
+			if c.stopped(t.Backend) {
+				continue // it serves until the change is final
+			}
+			ev := e.verdicts[t.target]
+			message := fmt.Sprintf("%s is %s", t.Name, ev.Health)
 			if ev.Health != balance.Normal {
 				message = "warning: " + message + " (" + orElse(ev.Reason, "no answer yet") + ")"
 			}
-			events = append(events, control.Event{Phase: control.PhaseVerify, Address: l.Address, Message: message})
+			events = append(events, control.Event{Phase: control.PhaseVerify, Address: t.owner, Message: message})
 		}
 	}
 	e.mu.Unlock()

@@ -97,14 +97,14 @@ func ParseAddress(s string) (kind string, err error) {
 			rest = rest[1:]
 		}
 	}
-	if len(rest) == 0 {
-		return k.name, nil
+	for len(rest) > 0 {
+		inner := kindNamed(stepName(rest[0]))
+		if inner == nil || inner.parent != k || len(rest) < 2 || stepName(rest[1]) == "" {
+			return "", fmt.Errorf("address %q: after the name of a %s comes nothing%s", s, k.name, innerForms(k))
+		}
+		k, rest = inner, rest[2:]
 	}
-	inner := kindNamed(stepName(rest[0]))
-	if inner == nil || inner.parent != k || len(rest) != 2 || stepName(rest[1]) == "" {
-		return "", fmt.Errorf("address %q: after the name of a %s comes nothing%s", s, k.name, innerForms(k))
-	}
-	return inner.name, nil
+	return k.name, nil
 }
 
 func innerForms(k *kind) string {
@@ -121,18 +121,25 @@ func ValidAddress(s string) error {
 	return err
 }
 
-// Parent is the address of the load balancer or zone that a listener or record
-// belongs to, and "" for every other address.
+// Parent is the address of the load balancer, listener or zone that a listener, rule
+// or record belongs to, and "" for every other address.
 func Parent(address string) string {
+	end := -1
 	for _, k := range resourceKinds {
-		if k.parent == nil || !strings.HasPrefix(address, k.parent.name) {
-			continue
-		}
-		if i := strings.LastIndex(address, "."+k.name+"[\""); i >= 0 {
-			return address[:i]
+		if k.parent != nil && strings.HasPrefix(address, k.root().name) {
+			// Quotes inside of a name are escaped, so this is none of its text.
+			end = max(end, strings.LastIndex(address, "."+k.name+"[\""))
 		}
 	}
-	return ""
+	return address[:max(end, 0)]
+}
+
+// root is the kind of top-level blocks that resources of this kind stand in.
+func (k *kind) root() *kind {
+	for k.parent != nil {
+		k = k.parent
+	}
+	return k
 }
 
 // NewID derives a resource's id from its address and how often it was replaced.
@@ -149,5 +156,5 @@ func NewID(address string, replacements int) string {
 // idPrefix makes ids look like the product's.
 var idPrefix = map[string]string{
 	"instance": "i-", "server_group": "rsp-", "load_balancer": "lb-",
-	"listener": "ls-", "dns_zone": "dz-", "record": "rr-",
+	"acl": "acl-", "listener": "ls-", "rule": "rule-", "dns_zone": "dz-", "record": "rr-",
 }

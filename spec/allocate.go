@@ -72,7 +72,7 @@ func (l *loader) pin(o *object) bool {
 		return true // null
 	case !ip.IsLoopback() && !l.runtime.Expose:
 		o.state = failed
-		l.reports.error(a.Expr.Range(), "Address outside of loopback", fmt.Sprintf("%s is not inside 127.0.0.0/8.", ip),
+		l.reports.error(a.Expr.Range(), "Address outside of loopback", fmt.Sprintf("%s is neither inside 127.0.0.0/8 nor ::1.", ip),
 			"Write expose = true in the runtime block if others may reach it.")
 		return false
 	}

@@ -47,6 +47,17 @@ server_group "all" {
 `)
 }
 
+// BenchmarkLoadACL100000 reads a list as long as the data plane is made for.
+func BenchmarkLoadACL100000(b *testing.B) {
+	var src strings.Builder
+	src.WriteString("acl \"big\" {\n  entries = [\n")
+	for i := range 100_000 {
+		fmt.Fprintf(&src, "    \"%d.%d.%d.0/24\",\n", 1+i>>16, i>>8&255, i&255)
+	}
+	src.WriteString("  ]\n}\n")
+	benchmarkLoad(b, src.String())
+}
+
 func benchmarkLoad(b *testing.B, src string) {
 	dir := b.TempDir()
 	if err := os.WriteFile(filepath.Join(dir, "a.slb.hcl"), []byte(src), 0o600); err != nil {
@@ -65,7 +76,7 @@ func benchmarkLoad(b *testing.B, src string) {
 	b.ReportMetric(float64(m.HeapSys-m.HeapReleased)/(1<<20), "heap-MiB")
 }
 
-func cpu(b *testing.B) time.Duration {
+func cpu(b testing.TB) time.Duration {
 	b.Helper()
 	var u syscall.Rusage
 	if err := syscall.Getrusage(syscall.RUSAGE_SELF, &u); err != nil {

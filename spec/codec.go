@@ -121,6 +121,25 @@ func integer[V integral](low, high float64) codec[V] {
 	}
 }
 
+// integerOf is one of a few whole numbers.
+func integerOf(values ...float64) codec[int] {
+	c := integer[int](values[0], values[len(values)-1])
+	inRange := c.parse
+	c.parse = func(v cty.Value) (int, error) {
+		i, err := inRange(v)
+		if err != nil || !slices.Contains(values, float64(i)) {
+			words := make([]string, len(values))
+			for n, value := range values {
+				words[n] = decimal(value)
+			}
+			return 0, fmt.Errorf("must be one of %s, not %s", strings.Join(words, ", "), v.AsBigFloat().Text('g', 12))
+		}
+		return i, nil
+	}
+	c.schema = map[string]any{"enum": values}
+	return c
+}
+
 // number is any number from low to high.
 func number(low, high float64) codec[float64] {
 	return plain(cty.Number, func(v cty.Value) (float64, error) {
@@ -250,6 +269,13 @@ var (
 		a, err := netip.ParseAddr(s)
 		if err == nil && (!a.Is4() || a.IsUnspecified() || a.IsMulticast()) {
 			err = fmt.Errorf("not a usable IPv4 address")
+		}
+		return a, err
+	}, netip.Addr.String)
+	ip = parsed("an IP address such as \"127.10.0.5\" or \"::1\"", func(s string) (netip.Addr, error) {
+		a, err := netip.ParseAddr(s)
+		if err == nil && (a.IsUnspecified() || a.IsMulticast() || a.Is4In6() || a.Zone() != "") {
+			err = fmt.Errorf("not a usable address")
 		}
 		return a, err
 	}, netip.Addr.String)

@@ -7,6 +7,16 @@ import (
 	"github.com/zclconf/go-cty/cty/convert"
 )
 
+// elementError says which element of a list is wrong.
+type elementError struct {
+	index int
+	error
+}
+
+func (e elementError) Error() string { return fmt.Sprintf("element %d %v", e.index, e.error) }
+
+func (e elementError) Unwrap() error { return e.error }
+
 // list is a list of what another codec carries, with at least least elements.
 func list[V any](c codec[V], least int) codec[[]V] {
 	return codec[[]V]{
@@ -23,7 +33,7 @@ func list[V any](c codec[V], least int) codec[[]V] {
 				}
 				value, err := c.parse(element)
 				if err != nil {
-					return nil, fmt.Errorf("element %d %w", len(out), err)
+					return nil, elementError{len(out), err}
 				}
 				out = append(out, value)
 			}
@@ -149,7 +159,7 @@ func attributesOf[V any](b *block) codec[V] {
 			if err != nil {
 				return out, err
 			}
-			return out, b.decode(&out, from)
+			return out, b.decode(nil, &out, from)
 		},
 		schema: map[string]any{"type": "object", "properties": properties, "additionalProperties": false},
 	}

@@ -3,13 +3,12 @@ package spec
 import (
 	"errors"
 	"fmt"
-	"strings"
+	"slices"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/ext/dynblock"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 )
 
 // decoder fills a target from a block's body, evaluating as it goes.
@@ -22,7 +21,6 @@ type decoder struct {
 	ok            bool
 	spread        []string // further instances that the backend under way stands for
 	nobody        bool     // it stands for none: their count is 0
-	identified    string   // address of the inner resource under way
 }
 
 // site remembers where a target was written, so that checks can point there.
@@ -33,7 +31,7 @@ type site struct {
 	attrs    hcl.Attributes // when the body is not native
 	table    *block
 	children [][]*site // by place of the inner block in the table
-	refs     []string  // of an inner resource
+	nulls    []string  // arguments that are null, which counts as left out
 }
 
 // at is the place of an argument's value, or of the block where it is missing.
@@ -44,7 +42,9 @@ func (s *site) at(name string) hcl.Range {
 	return s.rng
 }
 
-func (s *site) has(name string) bool { return s.attribute(name) != nil }
+func (s *site) has(name string) bool {
+	return s.attribute(name) != nil && !slices.Contains(s.nulls, name)
+}
 
 func (s *site) attribute(name string) *hcl.Attribute {
 	if s.native == nil {
@@ -78,9 +78,10 @@ func (d *decoder) errorf(rng hcl.Range, summary, hint, format string, args ...an
 	d.l.reports.error(rng, summary, fmt.Sprintf(format, args...), hint)
 }
 
-// block decodes a body. Everything wrong in it is reported; d.ok tells whether
+// block decodes a body into a target, whose labels are set; owner is the target of
+// the block around it, or nil. Everything wrong in it is reported; d.ok tells whether
 // anything was.
-func (d *decoder) block(b *block, body hcl.Body, target any, rng hcl.Range, labels []hcl.Range) *site {
+func (d *decoder) block(b *block, body hcl.Body, owner, target any, rng hcl.Range, labels []hcl.Range) *site {
 	s := &site{rng: rng, labels: labels, table: b}
 	blocks := d.contents(b, body, s)
 	b.reset(target)
@@ -106,10 +107,25 @@ func (d *decoder) block(b *block, body hcl.Body, target any, rng hcl.Range, labe
 			d.errorf(rng, "Missing block", fmt.Sprintf("Write %s { ... }.", c.name), "%s needs at least one %s.", capital(article(b.name)), c.name)
 		}
 	}
+	b.settle(owner, target)
+	d.checkVariant(b, s, target)
 	if b.finish != nil {
 		b.finish(d, s, target)
 	}
 	return s
+}
+
+// checkVariant reports the arguments that only targets of another kind have.
+func (d *decoder) checkVariant(b *block, s *site, target any) {
+	for i := range b.attributes {
+		if a := &b.attributes[i]; !a.variant.has(target) && s.has(a.name) {
+			d.errorf(s.attribute(a.name).NameRange, "Unused argument", "Remove it.", "%s", a.variant.refusal(a.name, target))
+		}
+	}
+}
+
+func (v *variant) refusal(name string, target any) string {
+	return fmt.Sprintf("%s is for %s; this %s is %s.", name, v, v.noun, v.of(target))
 }
 
 // contents reads a body: directly where the syntax allows, else through hcl.
@@ -171,23 +187,21 @@ func (d *decoder) inner(parent *block, index int, inner *hcl.Block, target any, 
 		d.errorf(inner.DefRange, "Wrong number of labels", "", "%s block has %s, not %d.", capital(article(c.name)), labelCount(len(c.labels)), len(inner.Labels))
 		return
 	}
-	grown := c.grow(target)
-	outer := d.scope
-	if c.resource {
-		own := *d.scope
-		own.refs = nil
-		d.scope = &own
+	if !c.variant.has(target) {
+		d.errorf(inner.DefRange, "Unused block", "Remove it.", "%s", c.variant.refusal(c.name, target))
+		return
 	}
+	grown := c.grow(target)
 	d.spread, d.nobody = nil, false
 	for i := range c.labels {
 		value := cty.StringVal(inner.Labels[i])
-		d.value(c.block, &c.labels[i], value, inner.LabelRanges[i], grown)
+		d.value(c.block, &c.labels[i], value, inner.LabelRanges[i], nil, grown)
 	}
-	place := d.block(c.block, inner.Body, grown, inner.DefRange, inner.LabelRanges)
+	var place *site
 	if c.resource {
-		place.refs = sortedKeys(d.scope.refs)
-		d.l.inner[d.identified] = place
-		d.scope = outer
+		place = d.resource(c, inner, target, grown)
+	} else {
+		place = d.block(c.block, inner.Body, target, grown, inner.DefRange, inner.LabelRanges)
 	}
 	if d.nobody {
 		d.nobody = false
@@ -206,10 +220,30 @@ func (d *decoder) inner(parent *block, index int, inner *hcl.Block, target any, 
 	}
 }
 
+// resource decodes an inner block that has an address: its references are its own,
+// and it is the parent of the resources inside it.
+func (d *decoder) resource(c *child, inner *hcl.Block, owner, target any) *site {
+	scope, parent := d.scope, d.parent
+	own := *d.scope
+	own.refs = nil
+	d.scope = &own
+	m := c.meta(target)
+	m.Name = c.identity(target)
+	m.Address = fmt.Sprintf("%s.%s[%q]", parent, c.name, m.Name)
+	m.Replacements = d.l.opt.Recorded.Replacements[m.Address]
+	m.ID = NewID(m.Address, m.Replacements)
+	d.parent = m.Address
+	place := d.block(c.block, inner.Body, owner, target, inner.DefRange, inner.LabelRanges)
+	m.Refs = sortedKeys(d.scope.refs)
+	d.l.inner[m.Address] = place
+	d.scope, d.parent = scope, parent
+	return place
+}
+
 // attribute evaluates one argument into its field. Null counts as left out.
 func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target any, s *site) {
 	if a.kind != "" {
-		d.reference(b, a, attr, target)
+		d.reference(b, a, attr, target, s)
 		return
 	}
 	v, ok := d.l.eval(attr.Expr, d.scope)
@@ -218,7 +252,7 @@ func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target 
 		return
 	}
 	if v.IsNull() {
-		d.null(b, a, attr)
+		d.null(b, a, attr, s)
 		return
 	}
 	if v.ContainsMarked() {
@@ -226,23 +260,27 @@ func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target 
 			"%s has a sensitive value. Resources are recorded in state, and this version cannot keep secrets there.", a.name)
 		return
 	}
-	d.value(b, a, v, attr.Expr.Range(), target)
+	d.value(b, a, v, attr.Expr.Range(), attr.Expr, target)
 }
 
-// null counts as left out.
-func (d *decoder) null(b *block, a *attribute, attr *hcl.Attribute) {
+// null counts as left out. There is no site where one argument is read alone.
+func (d *decoder) null(b *block, a *attribute, attr *hcl.Attribute, s *site) {
+	if s != nil {
+		s.nulls = append(s.nulls, a.name)
+	}
 	if a.required {
 		d.errorf(attr.Expr.Range(), "Missing argument", "", "%s is null, but %s needs it.", a.name, article(b.name))
 	}
 }
 
-// value converts and checks a value and puts it into the field.
-func (d *decoder) value(b *block, a *attribute, v cty.Value, rng hcl.Range, target any) {
+// value converts and checks a value and puts it into the field. A label has no
+// expression.
+func (d *decoder) value(b *block, a *attribute, v cty.Value, rng hcl.Range, expr hcl.Expression, target any) {
 	if !v.IsWhollyKnown() {
 		d.unknown(rng, a.name)
 		return
 	}
-	converted, err := convert.Convert(v, a.typ)
+	converted, err := convertTo(v, a.typ)
 	if err != nil {
 		d.errorf(rng, "Wrong type", "", "%s must be %s, not %s.", a.name, article(a.typ.FriendlyName()), article(v.Type().FriendlyName()))
 		return
@@ -250,6 +288,10 @@ func (d *decoder) value(b *block, a *attribute, v cty.Value, rng hcl.Range, targ
 	err = a.parse(target, converted)
 	var later laterError
 	var hinted hintError
+	var element elementError
+	if errors.As(err, &element) {
+		rng = elementRange(expr, element.index, rng)
+	}
 	switch {
 	case err == nil:
 	case errors.As(err, &later):
@@ -272,104 +314,14 @@ func (d *decoder) unknown(rng hcl.Range, name string) {
 	}
 }
 
-// reference evaluates an argument that names whole resources.
-func (d *decoder) reference(b *block, a *attribute, attr *hcl.Attribute, target any) {
-	v, ok := d.l.evalIdentity(attr.Expr, d.scope)
-	if !ok {
-		d.ok = false
-		return
+// elementRange is the place of an element of a list, or all of the list where its
+// elements are not written out.
+func elementRange(expr hcl.Expression, index int, all hcl.Range) hcl.Range {
+	elements, diags := hcl.ExprList(expr)
+	if diags.HasErrors() || index >= len(elements) {
+		return all
 	}
-	if v.IsNull() {
-		d.null(b, a, attr)
-		return
-	}
-	addresses, ok := d.addresses(a, attr.Expr, v, nil)
-	if !ok {
-		d.ok = false
-		return
-	}
-	_, many := a.get(target).([]any)
-	switch {
-	case many:
-		list := make([]any, len(addresses))
-		for i, address := range addresses {
-			list[i] = address
-		}
-		d.put(a, target, list)
-	case len(addresses) == 0 && a.spreads:
-		d.nobody = true
-	case len(addresses) == 0:
-		d.errorf(attr.Expr.Range(), "Nothing there", "", "%s refers to no %s: its count is 0.", a.name, a.kind)
-	case len(addresses) > 1 && !a.spreads:
-		d.errorf(attr.Expr.Range(), "Several resources", fmt.Sprintf("Choose one: %s.", addresses[0]),
-			"%s refers to %d of them, but takes one.", a.name, len(addresses))
-	default:
-		d.put(a, target, addresses[0])
-		d.spread = addresses[1:]
-	}
-}
-
-func (d *decoder) put(a *attribute, target, value any) {
-	if err := a.put(target, value); err != nil {
-		panic("spec: " + a.name + ": " + err.Error())
-	}
-}
-
-// addresses finds the resources that a value stands for: one object, or a list,
-// set or map of them.
-func (d *decoder) addresses(a *attribute, expr hcl.Expression, v cty.Value, found []string) ([]string, bool) {
-	v, _ = v.Unmark()
-	if !v.IsKnown() {
-		if d.l.allocated {
-			return nil, false
-		}
-		d.unknown(expr.Range(), a.name)
-		return nil, false
-	}
-	if o := d.l.objectOf(v); o != nil {
-		if o.def.kind.name != a.kind {
-			d.errorf(expr.Range(), "Wrong kind", "", "%s must be %s, not %s.", a.name, article(a.kind), o.address)
-			return nil, false
-		}
-		return append(found, o.address), true
-	}
-	t := v.Type()
-	if v.IsNull() || !(t.IsTupleType() || t.IsListType() || t.IsSetType() || t.IsMapType() || t.IsObjectType() && !v.Type().HasAttribute("id")) {
-		d.wrongReference(a, expr, v)
-		return nil, false
-	}
-	for it := v.ElementIterator(); it.Next(); {
-		_, element := it.Element()
-		var ok bool
-		if found, ok = d.addresses(a, expr, element, found); !ok {
-			return nil, false
-		}
-	}
-	return found, true
-}
-
-func (d *decoder) wrongReference(a *attribute, expr hcl.Expression, v cty.Value) {
-	if v.Type() == cty.String && !v.IsNull() && strings.Contains(v.AsString(), "://") {
-		d.ok = false
-		d.l.notYet(expr.Range(), "A URL as "+a.name)
-		return
-	}
-	hint := fmt.Sprintf("Write %s = %s.NAME.", a.name, a.kind)
-	if vars := expr.Variables(); len(vars) == 1 && len(vars[0]) > 2 && vars[0].RootName() == a.kind {
-		hint = fmt.Sprintf("Write %s = %s.", a.name, traversalText(vars[0][:2]))
-	} else if v.Type() == cty.String && !v.IsNull() && d.l.definitions[a.kind][v.AsString()] != nil {
-		hint = fmt.Sprintf("Write %s = %s.", a.name, formatAddress(a.kind, v.AsString()))
-	}
-	d.errorf(expr.Range(), "Wrong type", hint, "%s must be a whole %s, not %s.", a.name, a.kind, article(v.Type().FriendlyName()))
-}
-
-// identify gives an inner resource its name, address and id.
-func (d *decoder) identify(m *Meta, name, kind string) {
-	m.Name = name
-	m.Address = fmt.Sprintf("%s.%s[%q]", d.parent, kind, name)
-	m.Replacements = d.l.opt.Recorded.Replacements[m.Address]
-	m.ID = NewID(m.Address, m.Replacements)
-	d.identified = m.Address
+	return elements[index].Range()
 }
 
 func article(noun string) string {

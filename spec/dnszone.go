@@ -12,8 +12,9 @@ var dnsZoneKind = func() *kind {
 	k := kindOf(&block{
 		name:       "dns_zone",
 		attributes: resourceAttributes[DNSZone](meta),
-		blocks:     resourceBlocks(meta, resources(recordBlock, func(z *DNSZone) *[]*Record { return &z.Records })),
-		finish:     finishZone,
+		blocks: resourceBlocks(meta, resources(recordBlock, func(z *DNSZone) *[]*Record { return &z.Records },
+			func(r *Record) *Meta { return &r.Meta }, recordName)),
+		finish: finishZone,
 	}, func(c *Config) *[]*DNSZone { return &c.DNSZones }, meta)
 	k.label = func(name string) error { return validDomain(name) }
 	return k
@@ -46,10 +47,14 @@ var recordBlock = &block{
 	finish: finishRecord,
 }
 
+// recordName is the name of a record; the host is written in lower case from then on.
+func recordName(r *Record) string {
+	r.Host = strings.ToLower(r.Host)
+	return r.Host + ":" + r.Type
+}
+
 func finishRecord(d *decoder, s *site, target any) {
 	r := target.(*Record)
-	r.Host = strings.ToLower(r.Host)
-	d.identify(&r.Meta, r.Host+":"+r.Type, "record")
 	if err := validHost(r.Host, d.owner); err != nil {
 		d.errorf(s.label(0), "Invalid host", "@ is the domain itself, * matches every name that has no record.", "%v.", err)
 	}

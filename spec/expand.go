@@ -299,17 +299,12 @@ func (l *loader) decodeObject(o *object) bool {
 	if !ok {
 		return false
 	}
-	o.site = d.block(def.kind.block, body, o.target, def.block.DefRange, def.block.LabelRanges)
+	o.site = d.block(def.kind.block, body, nil, o.target, def.block.DefRange, def.block.LabelRanges)
 	if def.kind.ip != nil {
 		ip, pinned := def.kind.ip(o.target)
 		*ip, *pinned = o.ip, o.pinned
 	}
 	meta.Refs = sortedKeys(d.scope.refs)
-	for _, c := range def.kind.children() {
-		for i, t := range c.list(o.target) {
-			c.meta(t).Refs = o.site.child(c.name, i).refs
-		}
-	}
 	o.site.children = nil // only the checks of the block itself ask for them
 	return d.ok
 }

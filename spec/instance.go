@@ -15,7 +15,7 @@ var instanceKind = func() *kind {
 			bind("address", ipv4, func(i *Instance) *netip.Addr { return &i.IP }, replaces),
 			bind("address_pinned", boolean, func(i *Instance) *bool { return &i.PinnedIP }, computed, fallback(false)),
 			bind("ports", list(port, 1), func(i *Instance) *[]uint16 { return &i.Ports }, fallback([]any{80.0})),
-			bind("protocol", word([]string{ProtocolHTTP, ProtocolTCPEcho}, "udp_echo"),
+			bind("protocol", word([]string{ProtocolHTTP, ProtocolTCPEcho, ProtocolUDPEcho}),
 				func(i *Instance) *string { return &i.Protocol }, fallback(ProtocolHTTP)),
 			bind("status", word([]string{StatusRunning, StatusStopped}),
 				func(i *Instance) *string { return &i.Status }, fallback(StatusRunning)),

@@ -10,9 +10,10 @@ import (
 // kind is a type of resource: its table, and where its resources lie in a Config.
 type kind struct {
 	*block
-	parent *kind // of a listener or record
-	// defaults are the recorded values of a resource whose block says nothing.
-	defaults map[string]any
+	parent *kind // of a listener, rule or record
+	// defaults are what is recorded of resources whose blocks say nothing, besides
+	// their labels: for each protocol of a listener.
+	defaults []map[string]any
 	make     func() any
 	meta     func(target any) *Meta
 	// list gives the resources of this kind inside a Config, or inside the parent
@@ -44,8 +45,10 @@ func init() {
 	resourceKinds = []*kind{
 		instanceKind,
 		serverGroupKind,
+		aclKind,
 		loadBalancerKind,
 		listenerKind,
+		ruleKind,
 		dnsZoneKind,
 		recordKind,
 	}
@@ -53,15 +56,26 @@ func init() {
 }
 
 // laterKinds are top-level blocks of the language that are not built yet.
-var laterKinds = []string{"acl", "certificate", "ca_certificate", "tls_cipher_policy", "test", "state", "module", "moved", "removed"}
+var laterKinds = []string{"certificate", "ca_certificate", "tls_cipher_policy", "test", "state", "module", "moved", "removed"}
 
-// kindOf makes a kind of a table and the list that holds its resources.
-func kindOf[O, T any](b *block, list func(*O) *[]*T, meta func(*T) *Meta) *kind {
-	empty := new(T)
-	b.reset(empty)
+// kindOf makes a kind of a table and the list that holds its resources. The samples
+// are resources that differ in their defaults, with the labels that make them differ.
+func kindOf[O, T any](b *block, list func(*O) *[]*T, meta func(*T) *Meta, samples ...*T) *kind {
+	if len(samples) == 0 {
+		samples = []*T{new(T)}
+	}
+	defaults := make([]map[string]any, len(samples))
+	for i, sample := range samples {
+		b.reset(sample)
+		b.settle(nil, sample)
+		defaults[i] = b.encode(sample)
+		for _, label := range b.labels {
+			delete(defaults[i], label.name)
+		}
+	}
 	return &kind{
 		block:    b,
-		defaults: b.encode(empty),
+		defaults: defaults,
 		make:     func() any { return new(T) },
 		meta:     func(target any) *Meta { return meta(target.(*T)) },
 		list: func(owner any) []any {

@@ -172,11 +172,7 @@ func (l *loader) sortedDefinitions() []*definition {
 // sort puts everything into the order that Config promises.
 func (c *Config) sort() {
 	for _, k := range resourceKinds {
-		if k.parent == nil {
-			k.sort(c)
-			continue
-		}
-		for _, owner := range k.parent.list(c) {
+		for _, owner := range k.owners(c) {
 			k.sort(owner)
 		}
 	}
@@ -209,9 +205,9 @@ func (l *loader) setting(b *block, in *hcl.Block, target any) (*site, bool) {
 	if !ok {
 		return nil, false
 	}
-	s := d.block(b, body, target, in.DefRange, in.LabelRanges)
+	s := d.block(b, body, nil, target, in.DefRange, in.LabelRanges)
 	for i := range b.labels {
-		d.value(b, &b.labels[i], cty.StringVal(in.Labels[i]), in.LabelRanges[i], target)
+		d.value(b, &b.labels[i], cty.StringVal(in.Labels[i]), in.LabelRanges[i], nil, target)
 	}
 	return s, d.ok
 }

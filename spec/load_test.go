@@ -86,6 +86,18 @@ func loadIn(t testing.TB, dir, src string, opt Options) *Config {
 	return c
 }
 
+// The example of rules says nothing that needs a warning, and its comment the truth.
+func TestLoadRules(t *testing.T) {
+	c, diags := Load("../testdata/rules", Options{})
+	if len(diags) > 0 {
+		t.Fatal(render(diags))
+	}
+	lb := c.LoadBalancers[0]
+	if len(lb.Listeners[0].Rules) != 3 || lb.IP.String() != "127.10.0.6" {
+		t.Errorf("%+v", lb)
+	}
+}
+
 func TestLoadFolder(t *testing.T) {
 	t.Run("empty", func(t *testing.T) {
 		c, diags := Load(t.TempDir(), Options{})

@@ -1,7 +1,10 @@
 package spec
 
 import (
+	"fmt"
 	"net/netip"
+	"slices"
+	"strings"
 
 	"github.com/zclconf/go-cty/cty"
 )
@@ -13,26 +16,29 @@ var loadBalancerKind = func() *kind {
 		attributes: resourceAttributes(meta,
 			bind("address_type", word([]string{"internet", "intranet"}),
 				func(lb *LoadBalancer) *string { return &lb.AddressType }, replaces, fallback("internet")),
-			bind("address", ipv4, func(lb *LoadBalancer) *netip.Addr { return &lb.IP }, replaces),
+			bind("address", ip, func(lb *LoadBalancer) *netip.Addr { return &lb.IP }, replaces),
 			bind("address_pinned", boolean, func(lb *LoadBalancer) *bool { return &lb.PinnedIP }, computed, fallback(false)),
 			bind("primary_zone", bounded(64), func(lb *LoadBalancer) *string { return &lb.PrimaryZone }, replaces, fallback("")),
 			bind("backup_zone", bounded(64), func(lb *LoadBalancer) *string { return &lb.BackupZone }, replaces, fallback("")),
+			bind("spec", word(specs), func(lb *LoadBalancer) *string { return &lb.Spec }, fallback("")),
+			bind("bandwidth", integer[int](1, maxBandwidth), func(lb *LoadBalancer) *int { return &lb.Bandwidth }, fallback(0.0)),
 			bind("status", word([]string{StatusActive, StatusInactive}),
 				func(lb *LoadBalancer) *string { return &lb.Status }, fallback(StatusActive)),
 			bind("delete_protection", boolean, func(lb *LoadBalancer) *bool { return &lb.DeleteProtection }, fallback(false)),
 		),
 		blocks: resourceBlocks(meta,
 			many(backendBlock, func(lb *LoadBalancer) *[]Backend { return &lb.Backends }),
-			resources(listenerBlock, func(lb *LoadBalancer) *[]*Listener { return &lb.Listeners }),
+			resources(listenerBlock, func(lb *LoadBalancer) *[]*Listener { return &lb.Listeners }, metaOfListener, listenerName),
 		),
-		later:      []string{"spec", "bandwidth"},
 		laterBlock: []string{"expect"},
 		hints: map[string]string{
 			"load_balancer_name": "The name is the block's label: load_balancer \"NAME\".",
 			"name":               "The name is the block's label: load_balancer \"NAME\".",
 			"master_zone_id":     "Write primary_zone.",
 			"slave_zone_id":      "Write backup_zone.",
-			"load_balancer_spec": "The language calls it spec; it is not supported yet.",
+			"load_balancer_spec": "Write spec.",
+			"address_ip_version": "Write address: one such as \"::1\" makes it IPv6.",
+			"specification":      "Write spec.",
 			"listeners":          "Each listener is a block: listener \"tcp\" \"80\" { ... }.",
 			"internet":           "Write address_type = \"internet\".",
 		},
@@ -46,9 +52,14 @@ var loadBalancerKind = func() *kind {
 	return k
 }()
 
+// specs are the product's sizes; each limits connections, new connections and
+// requests a second.
+var specs = []string{"slb.s1.small", "slb.s2.small", "slb.s2.medium", "slb.s3.small", "slb.s3.medium", "slb.s3.large", "slb.s3.xlarge", "slb.s3.xxlarge"}
+
 func finishLoadBalancer(d *decoder, s *site, target any) {
 	lb := target.(*LoadBalancer)
 	checkBackends(d, s, lb.Backends)
+	checkNoRole(d, s, lb.Backends)
 	if lb.BackupZone != "" && lb.BackupZone == lb.PrimaryZone {
 		d.errorf(s.at("backup_zone"), "Zones alike", "Name another zone, or leave backup_zone out.",
 			"The backup zone must differ from the primary zone %q.", lb.PrimaryZone)
@@ -60,10 +71,58 @@ func finishLoadBalancer(d *decoder, s *site, target any) {
 			d.errorf(place.rng, "Duplicate listener", "", "%s has a listener %q already.", lb.Address, l.Name)
 		}
 		seen[l.Name] = true
-		if l.ServerGroup == "" && len(lb.Backends) == 0 && l.Port != 0 && !place.has("server_group") {
+		if l.ServerGroup == "" && len(lb.Backends) == 0 && l.Port != 0 && !place.has("server_group") && l.Redirect == nil {
 			d.errorf(place.rng, "Listener without backends",
 				"Write server_group = server_group.NAME, or add backend blocks to the load balancer.",
 				"%s has nobody to send its traffic to.", l.Address)
+		}
+		checkRedirect(d, place.child("redirect", 0), lb, l, l.Redirect)
+		for i, r := range l.Rules {
+			checkRedirect(d, place.child("rule", i).child("redirect", 0), lb, l, r.Redirect)
+		}
+	}
+	checkBandwidth(d, s, lb)
+}
+
+// checkRedirect looks for the listener that a redirect leads to.
+func checkRedirect(d *decoder, s *site, lb *LoadBalancer, from *Listener, r *Redirect) {
+	if r == nil || r.Port == 0 || from.Protocol == "" {
+		return
+	}
+	var ports []string
+	for _, l := range lb.Listeners {
+		if l.Port == r.Port && l7.has(l) && l != from {
+			return
+		}
+		if l7.has(l) && l != from {
+			ports = append(ports, decimal(float64(l.Port)))
+		}
+	}
+	if r.Port == from.Port {
+		d.errorf(s.at("port"), "Redirect to itself", "Write the port of another listener.", "%s would send its clients back to itself.", from.Address)
+		return
+	}
+	hint := "Add a listener \"http\" \"" + decimal(float64(r.Port)) + "\"."
+	if len(ports) > 0 {
+		hint = "It has port " + strings.Join(ports, ", ") + "."
+	}
+	d.errorf(s.at("port"), "Redirect to nothing", hint, "%s has no other HTTP listener on port %d.", lb.Address, r.Port)
+}
+
+// checkBandwidth holds what listeners reserve against what there is.
+func checkBandwidth(d *decoder, s *site, lb *LoadBalancer) {
+	left := lb.Bandwidth
+	for n, l := range lb.Listeners {
+		if left -= l.Bandwidth; lb.Bandwidth > 0 && l.Bandwidth > 0 && left < 0 {
+			d.errorf(s.child("listener", n).at("bandwidth"), "Too much bandwidth", "",
+				"The listeners of %s reserve %d Mbit/s up to here; it has %d.", lb.Address, lb.Bandwidth-left, lb.Bandwidth)
+			return
+		}
+	}
+	for n, l := range lb.Listeners {
+		if lb.Bandwidth > 0 && left == 0 && l.Bandwidth == 0 {
+			d.l.reports.warn(s.child("listener", n).rng, "No bandwidth left",
+				fmt.Sprintf("The other listeners reserve all %d Mbit/s of %s.", lb.Bandwidth, lb.Address), "Give it some, or the others less.")
 		}
 	}
 }
@@ -77,24 +136,24 @@ func listenerValues(l *loader, parent, target any) map[string]cty.Value {
 	}
 }
 
-// listenerURL is what a user would type to reach the listener: http when an
-// instance of ours that speaks http stands behind it.
+// listenerURL is what a user would type to reach the listener: http where it speaks
+// that, or an instance of ours behind it does.
 func (l *loader) listenerURL(lb *LoadBalancer, listener *Listener) string {
-	bound := l.runtime.BoundPort(listener.Port)
+	endpoint := netip.AddrPortFrom(lb.IP, l.runtime.BoundPort(listener.Port))
+	if listener.Protocol == ProtocolUDP || listener.Protocol == ProtocolTCP && !l.servesPages(lb, listener) {
+		return listener.Protocol + "://" + endpoint.String()
+	}
+	if endpoint.Port() == 80 {
+		return "http://" + strings.TrimSuffix(endpoint.String(), ":80")
+	}
+	return "http://" + endpoint.String()
+}
+
+// servesPages reports whether an instance of ours behind a listener speaks http.
+func (l *loader) servesPages(lb *LoadBalancer, listener *Listener) bool {
 	backends := lb.Backends
-	if o := l.objects[listener.ServerGroup]; o != nil {
-		if l.evaluate(o) {
-			backends = o.target.(*ServerGroup).Backends
-		}
+	if o := l.objects[listener.ServerGroup]; o != nil && l.evaluate(o) {
+		backends = o.target.(*ServerGroup).Backends
 	}
-	for _, b := range backends {
-		if l.protocol(b.Instance) != ProtocolHTTP {
-			continue
-		}
-		if bound == 80 {
-			return "http://" + lb.IP.String()
-		}
-		return "http://" + netip.AddrPortFrom(lb.IP, bound).String()
-	}
-	return listener.Protocol + "://" + netip.AddrPortFrom(lb.IP, bound).String()
+	return slices.ContainsFunc(backends, func(b Backend) bool { return l.protocol(b.Instance) == ProtocolHTTP })
 }

@@ -211,6 +211,10 @@ func rootAdvice(schema *hcl.BodySchema, name string) string {
 		return "Write it inside a load_balancer block."
 	case "record":
 		return "Write it inside a dns_zone block."
+	case "rule", "redirect", "sticky_session", "health_check", "x_forwarded_for", "access_log", "retry":
+		return "Write it inside a listener block."
+	case "access_control_list", "security_group":
+		return "Write acl \"NAME\" { entries = [...] }."
 	case "check", "validation":
 		return ""
 	}

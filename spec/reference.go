@@ -173,36 +173,51 @@ func (ref *lookup) innerName() string {
 	return stepName(ref.rest[1])
 }
 
-// checkInner checks that the listener or record is there. By then the block has
-// its value.
+// checkInner checks that the listener or record is there, and a rule inside of it.
+// By then the block has its value.
 func (l *loader) checkInner(ref *lookup, values map[string]map[string]cty.Value) bool {
-	v := values[ref.root][ref.name]
-	if v.IsKnown() && ref.key != cty.NilVal {
-		if ref.def.forEach != nil {
+	v, owner := values[ref.root][ref.name], ref.def.address
+	if ref.key != cty.NilVal {
+		owner += formatKey(ref.key)
+		if v.IsKnown() && ref.def.forEach != nil {
 			v = v.GetAttr(ref.key.AsString())
-		} else {
+		} else if v.IsKnown() {
 			v = v.Index(ref.key)
 		}
 	}
+	for rest := ref.rest; len(rest) > 1; rest = rest[2:] {
+		kind, name := attrName(rest[0]), stepName(rest[1])
+		if kindNamed(kind) == nil || name == "" {
+			return true
+		}
+		if v = attributeOf(v, kind); v == cty.NilVal {
+			return true // an error was reported already, or hcl will
+		}
+		inner := attributeOf(v, name)
+		if inner == cty.NilVal {
+			l.unknownInner(ref, owner+"."+kind, name, sortedKeys(v.Type().AttributeTypes()))
+			return false
+		}
+		v, owner = inner, fmt.Sprintf("%s.%s[%q]", owner, kind, name)
+	}
+	return true
+}
+
+// attributeOf gives an attribute of an object, or NilVal without one.
+func attributeOf(v cty.Value, name string) cty.Value {
 	v, _ = v.Unmark()
-	if !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(ref.attr) {
-		return true // an error was reported already
+	if !v.IsKnown() || !v.Type().IsObjectType() || !v.Type().HasAttribute(name) {
+		return cty.NilVal
 	}
-	v = v.GetAttr(ref.attr)
-	if !v.IsKnown() || !v.Type().IsObjectType() || v.Type().HasAttribute(ref.innerName()) {
-		return true
-	}
-	owner := ref.def.address
-	if ref.key != cty.NilVal {
-		owner += formatKey(ref.key)
-	}
-	names := sortedKeys(v.Type().AttributeTypes())
-	hint := didYouMean(ref.innerName(), names)
+	return v.GetAttr(name)
+}
+
+func (l *loader) unknownInner(ref *lookup, owner, name string, names []string) {
+	hint := didYouMean(name, names)
 	if hint == "" && len(names) > 0 {
 		hint = "There is " + strings.Join(names, ", ") + "."
 	}
-	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s.%s[%q].", owner, ref.attr, ref.innerName()), hint)
-	return false
+	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s[%q].", owner, name), hint)
 }
 
 func (l *loader) unknownKey(ref *lookup, address string) {

@@ -41,7 +41,11 @@ func (k *kind) owners(c *Config) []any {
 	if k.parent == nil {
 		return []any{c}
 	}
-	return k.parent.list(c)
+	var out []any
+	for _, owner := range k.parent.owners(c) {
+		out = append(out, k.parent.list(owner)...)
+	}
+	return out
 }
 
 func (k *kind) resource(target any) Resource {
@@ -66,7 +70,7 @@ func FromResources(rs []Resource, rt Runtime, seed uint64) (*Config, error) {
 				return nil, fmt.Errorf("resource %s: there is no %s", rs[i].Address, Parent(rs[i].Address))
 			}
 			target := k.make()
-			if err := k.decode(target, rs[i].Attributes); err != nil {
+			if err := k.decode(owner, target, rs[i].Attributes); err != nil {
 				return nil, fmt.Errorf("resource %s: %w", rs[i].Address, err)
 			}
 			m := k.meta(target)
@@ -92,7 +96,7 @@ func ForcesReplacement(kind, attribute string) bool {
 }
 
 // IsDefault reports whether an attribute's recorded value is the one that it has
-// when the file does not say.
+// when the file does not say: for some protocol, where the default depends on it.
 func IsDefault(kind, attribute string, value any) bool {
 	k := kindNamed(kind)
 	if k == nil {
@@ -101,7 +105,10 @@ func IsDefault(kind, attribute string, value any) bool {
 	if !slices.Contains(k.valueNames(), attribute) {
 		return false
 	}
-	return reflect.DeepEqual(value, k.defaults[attribute])
+	return slices.ContainsFunc(k.defaults, func(d map[string]any) bool {
+		unset, ok := d[attribute]
+		return ok && reflect.DeepEqual(value, unset)
+	})
 }
 
 func recordedAttribute(kind, name string) *attribute {

@@ -41,21 +41,76 @@ func randomSource(t *rapid.T) string {
 		maybe(t, &b, "port = %d", 80, 80)
 		b.WriteString("  }\n  backend {\n    address = \"127.0.0.1\"\n    port = 9\n  }\n}\n")
 	}
+	b.WriteString("server_group \"shared\" {\n  backend {\n    address = \"::1\"\n    port = 9\n    max_connections = 7\n  }\n}\n")
+	b.WriteString("server_group \"pair\" {\n  type = \"active_standby\"\n  backend {\n    address = \"127.0.0.1\"\n    port = 9\n    role = \"active\"\n  }\n" +
+		"  backend {\n    address = \"127.0.0.1\"\n    port = 10\n    role = \"standby\"\n  }\n}\n")
+	fmt.Fprintf(&b, "acl \"v4\" { entries = [%s] }\n", strings.Join(rapid.SliceOfN(rapid.Custom(func(t *rapid.T) string {
+		return fmt.Sprintf("\"10.%d.0.0/16\"", rapid.IntRange(0, 255).Draw(t, "net"))
+	}), 0, 5).Draw(t, "entries"), ", "))
+	b.WriteString("acl \"v6\" {\n  ip_version = \"ipv6\"\n  entries = [\"::1\", \"2001:db8::/32\"]\n}\n")
 	for lb := range rapid.IntRange(0, 2).Draw(t, "balancers") {
 		fmt.Fprintf(&b, "load_balancer \"lb%d\" {\n  backend { instance = instance.i0 }\n", lb)
+		if lb > 0 {
+			b.WriteString("  address = \"::1\"\n")
+		}
+		maybe(t, &b, "spec = \"slb.s%d.small\"", 1, 3)
+		maybe(t, &b, "bandwidth = %d", 1000, 5120)
 		maybe(t, &b, "primary_zone = \"p%d\"", 0, 3)
+		b.WriteString("  listener \"http\" \"79\" {}\n")
 		for n := range rapid.IntRange(0, 12).Draw(t, "listeners") {
-			fmt.Fprintf(&b, "  listener \"tcp\" \"%d\" {\n", 80+n)
-			maybe(t, &b, "drain = %d", 0, 900)
-			maybe(t, &b, "established_timeout = \"%dms\"", 10, 900000)
-			maybe(t, &b, "health_check { port = %d }", 1, 65535)
-			maybe(t, &b, "description = \"%d\"", 0, 9)
-			b.WriteString("  }\n")
+			randomListener(t, &b, 80+n, lb > 0)
 		}
 		b.WriteString("}\n")
-		fmt.Fprintf(&b, "dns_zone \"z%[1]d.test\" {\n  record \"www\" \"A\" { value = load_balancer.lb%[1]d.address }\n  record \"*\" \"TXT\" { values = [\"a\", \"\"] }\n}\n", lb)
+		fmt.Fprintf(&b, "dns_zone \"z%[1]d.test\" {\n  record \"www\" \"%[2]s\" { value = load_balancer.lb%[1]d.address }\n  record \"*\" \"TXT\" { values = [\"a\", \"\"] }\n}\n",
+			lb, []string{"A", "AAAA"}[lb])
 	}
 	return b.String()
+}
+
+// randomListener draws a listener of any protocol, with what it can have.
+func randomListener(t *rapid.T, b *strings.Builder, port int, v6 bool) {
+	protocol := rapid.SampledFrom([]string{"tcp", "udp", "http"}).Draw(t, "protocol")
+	fmt.Fprintf(b, "  listener %q \"%d\" {\n", protocol, port)
+	defer b.WriteString("  }\n")
+	maybe(t, b, "drain = %d", 0, 900)
+	maybe(t, b, "slow_start = %d", 0, 900)
+	maybe(t, b, "description = \"%d\"", 0, 9)
+	maybe(t, b, "bandwidth = %d", 1, 80)
+	version := "v4"
+	if v6 {
+		version = "v6"
+	}
+	maybe(t, b, "acl = acl."+version+"\n  acl_type = \"black\" # %d", 0, 1)
+	if protocol != "http" {
+		maybe(t, b, "health_check { port = %d }", 1, 65535)
+		maybe(t, b, "persistence_timeout = %d", 0, 3600)
+		maybe(t, b, "established_timeout = \"%dms\"", 10, 900000)
+		maybe(t, b, "proxy_protocol = \"v2\"\n  accept_proxy_protocol = true # %d", 0, 1)
+		maybe(t, b, "server_group = server_group.pair # %d", 0, 1)
+		if protocol == "udp" {
+			maybe(t, b, "scheduler = \"qch\"\n  quic_id_length = %d", 1, 20)
+		}
+		return
+	}
+	maybe(t, b, "health_check {\n    uri = \"/%d\"\n    http_codes = [\"http_4xx\", \"http_2xx\"]\n  }", 0, 9)
+	maybe(t, b, "idle_timeout = %d", 1, 60)
+	maybe(t, b, "max_qps = %d", 0, 10)
+	maybe(t, b, "gzip = false # %d", 0, 1)
+	maybe(t, b, "sticky_session {\n    type = \"insert\"\n    cookie_timeout = %d\n  }", 1, 86400)
+	maybe(t, b, "x_forwarded_for {\n    slb_ip = true # %d\n  }", 0, 1)
+	maybe(t, b, "retry {\n    attempts = %d\n    on = [\"5xx\", \"timeout\", \"5xx\"]\n  }", 1, 5)
+	maybe(t, b, "access_log {\n    format = \"combined\" # %d\n  }", 0, 1)
+	for n := range rapid.IntRange(0, 11).Draw(t, "rules") {
+		fmt.Fprintf(b, "  rule \"r%[1]d\" {\n    url = \"/u%[1]d\"\n    server_group = server_group.shared\n", n)
+		maybe(t, b, "domain = \"*.Z%d.test\"", 0, 9)
+		maybe(t, b, "scheduler = \"p2c\" # %d", 0, 1)
+		maybe(t, b, "health_check { interval = %d }", 1, 50)
+		maybe(t, b, "sticky_session {\n    type = \"server\"\n    cookie = \"C%d\"\n  }", 0, 9)
+		b.WriteString("  }\n")
+	}
+	if rapid.Bool().Draw(t, "redirect") && port > 80 {
+		b.WriteString("  rule \"redirect\" {\n    domain = \"r.test\"\n    redirect { port = 79 }\n  }\n")
+	}
 }
 
 func maybe(t *rapid.T, b *strings.Builder, line string, low, high int) {
@@ -211,6 +266,24 @@ func TestFromResourcesRefusesNonsense(t *testing.T) {
 		if _, err := FromResources(spoil(c.Resources()), c.Runtime, 0); err == nil || !strings.HasPrefix(err.Error(), "resource ") {
 			t.Errorf("%s: %v", name, err)
 		}
+	}
+}
+
+// What a state of an older version does not hold has its default.
+func TestFromResourcesOfAnOlderVersion(t *testing.T) {
+	c := mustLoadErrors(t, withRules(`url = "/x"`)+"load_balancer \"older\" {\n  backend { instance = instance.a }\n  listener \"udp\" \"53\" {}\n}\n")
+	rs := c.Resources()
+	for _, r := range rs {
+		for _, name := range []string{"health_check", "slow_start", "retry", "gzip", "bandwidth", "spec", "sticky_session", "x_forwarded_for"} {
+			delete(r.Attributes, name)
+		}
+	}
+	got, err := FromResources(rs, c.Runtime, c.Seed)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if diff := cmp.Diff(c, got, exact); diff != "" {
+		t.Error(diff)
 	}
 }
 

@@ -2,6 +2,8 @@ package spec
 
 import (
 	"fmt"
+	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -17,9 +19,32 @@ type block struct {
 	later      []string          // words of the language that are not built yet
 	laterBlock []string          // and blocks
 	hints      map[string]string // advice for names that people bring along from elsewhere
+	// complete fills in the defaults that depend on other attributes, or on the
+	// target of the block around it. What is set it leaves alone.
+	complete func(owner, target any)
 	// finish fills in what depends on several attributes and checks it.
 	finish func(d *decoder, s *site, target any)
 }
+
+// variant says which targets of a table have an attribute or an inner block:
+// those of which a word, such as the protocol, is one of a set.
+type variant struct {
+	words []string
+	of    func(target any) string // empty while it is wrong or not known yet
+	noun  string                  // what the words describe: listener, check
+}
+
+// has also holds where the word is not known: why is reported elsewhere.
+func (v *variant) has(target any) bool {
+	if v == nil {
+		return true
+	}
+	word := v.of(target)
+	return word == "" || slices.Contains(v.words, word)
+}
+
+// String names the targets: tcp and udp listeners.
+func (v *variant) String() string { return strings.Join(v.words, " and ") + " " + v.noun + "s" }
 
 // attribute binds one name of the language to one field.
 type attribute struct {
@@ -34,6 +59,7 @@ type attribute struct {
 	fallback any    // the default, in recorded form
 	kind     string // of the resource that a reference names; then typ is unused
 	spreads  bool   // a reference to a counted resource makes one block of each
+	variant  *variant
 
 	parse func(target any, v cty.Value) error
 	get   func(target any) any          // to the recorded form
@@ -50,6 +76,7 @@ func spreads(a *attribute)  { a.spreads = true }
 
 func fallback(v any) option     { return func(a *attribute) { a.fallback = v } }
 func reference(k string) option { return func(a *attribute) { a.kind = k } }
+func only(v *variant) option    { return func(a *attribute) { a.variant = v } }
 
 // bind makes an attribute of a field and the codec of its type.
 func bind[T, V any](name string, c codec[V], field func(*T) *V, options ...option) attribute {
@@ -87,6 +114,11 @@ type child struct {
 	resource bool
 	// unrecorded blocks are about the resource's record, not part of it.
 	unrecorded bool
+	variant    *variant
+	// meta and identity are of blocks that are resources: identity makes the name
+	// out of the labels.
+	meta     func(target any) *Meta
+	identity func(target any) string
 
 	grow   func(parent any) any // makes room for one more and returns it
 	repeat func(parent any) any // makes one more like the last and returns it
@@ -100,6 +132,24 @@ func one[T, C any](b *block, field func(*T) *C) child {
 		block: b, single: true,
 		grow: func(parent any) any { return field(parent.(*T)) },
 		all:  func(parent any) []any { return []any{field(parent.(*T))} },
+	}
+}
+
+// perhaps is an inner block that stands at most once. Without it there is none.
+func perhaps[T, C any](b *block, field func(*T) **C) child {
+	return child{
+		block: b, single: true,
+		grow: func(parent any) any {
+			p := field(parent.(*T))
+			*p = new(C)
+			return *p
+		},
+		all: func(parent any) []any {
+			if p := *field(parent.(*T)); p != nil {
+				return []any{p}
+			}
+			return nil
+		},
 	}
 }
 
@@ -133,9 +183,11 @@ func many[T, C any](b *block, field func(*T) *[]C) child {
 }
 
 // resources are inner blocks with addresses of their own.
-func resources[T, C any](b *block, field func(*T) *[]*C) child {
+func resources[T, C any](b *block, field func(*T) *[]*C, meta func(*C) *Meta, identity func(*C) string) child {
 	return child{
 		block: b, resource: true,
+		meta:     func(target any) *Meta { return meta(target.(*C)) },
+		identity: func(target any) string { return identity(target.(*C)) },
 		grow: func(parent any) any {
 			list := field(parent.(*T))
 			*list = append(*list, new(C))
@@ -157,20 +209,41 @@ func atLeastOne(c child) child {
 	return c
 }
 
-// reset fills in the defaults of a new target.
+func (c child) only(v *variant) child {
+	c.variant = v
+	return c
+}
+
+// reset fills in the defaults of a new target, whose labels are set.
 func (b *block) reset(target any) {
 	for i := range b.attributes {
 		a := &b.attributes[i]
-		if a.fallback != nil {
+		if a.fallback != nil && a.variant.has(target) {
 			if err := a.put(target, a.fallback); err != nil {
 				panic("spec: default of " + b.name + "." + a.name + ": " + err.Error())
 			}
 		}
 	}
 	for _, c := range b.blocks {
-		if c.single {
-			c.reset(c.grow(target))
+		if c.single && c.variant.has(target) {
+			for _, inner := range c.all(target) {
+				c.reset(inner)
+			}
 		}
+	}
+}
+
+// settle completes a target and the inner blocks that stand at most once.
+func (b *block) settle(owner, target any) {
+	for _, c := range b.blocks {
+		if c.single && c.variant.has(target) {
+			for _, inner := range c.all(target) {
+				c.settle(target, inner)
+			}
+		}
+	}
+	if b.complete != nil {
+		b.complete(owner, target)
 	}
 }
 
@@ -203,21 +276,23 @@ func (b *block) childIndex(name string) int {
 // blocks that are not resources of their own.
 func (b *block) encode(target any) map[string]any {
 	out := make(map[string]any, len(b.labels)+len(b.attributes)+len(b.blocks))
-	for i := range b.labels {
-		out[b.labels[i].name] = b.labels[i].get(target)
-	}
-	for i := range b.attributes {
-		if a := &b.attributes[i]; a.recorded() {
-			out[a.name] = a.get(target)
+	for _, list := range [][]attribute{b.labels, b.attributes} {
+		for i := range list {
+			if a := &list[i]; a.recorded() && a.variant.has(target) {
+				out[a.name] = a.get(target)
+			}
 		}
 	}
 	for _, c := range b.blocks {
-		if c.resource || c.unrecorded {
+		if c.resource || c.unrecorded || !c.variant.has(target) {
 			continue
 		}
 		all := c.all(target)
 		if c.single {
-			out[c.name] = c.encode(all[0])
+			out[c.name] = nil
+			for _, inner := range all {
+				out[c.name] = c.encode(inner)
+			}
 			continue
 		}
 		encoded := make([]any, len(all))
@@ -230,22 +305,17 @@ func (b *block) encode(target any) map[string]any {
 }
 
 // decode is the inverse of encode. What an older version did not record keeps its default.
-func (b *block) decode(target any, from map[string]any) error {
+func (b *block) decode(owner, target any, from map[string]any) error {
+	if err := putAll(b.labels, target, from); err != nil {
+		return err
+	}
 	b.reset(target)
-	for _, list := range [][]attribute{b.labels, b.attributes} {
-		for i := range list {
-			v, ok := from[list[i].name]
-			if !ok || !list[i].recorded() {
-				continue
-			}
-			if err := list[i].put(target, v); err != nil {
-				return nested(list[i].name, err)
-			}
-		}
+	if err := putAll(b.attributes, target, from); err != nil {
+		return err
 	}
 	for _, c := range b.blocks {
 		v, ok := from[c.name]
-		if !ok || c.resource || c.unrecorded {
+		if !ok || c.resource || c.unrecorded || v == nil && c.single {
 			continue
 		}
 		elements := []any{v}
@@ -258,11 +328,25 @@ func (b *block) decode(target any, from map[string]any) error {
 		for _, e := range elements {
 			attributes, err := recorded[map[string]any](e)
 			if err == nil {
-				err = c.decode(c.grow(target), attributes)
+				err = c.decode(target, c.grow(target), attributes)
 			}
 			if err != nil {
 				return nested(c.name, err)
 			}
+		}
+	}
+	b.settle(owner, target)
+	return nil
+}
+
+func putAll(list []attribute, target any, from map[string]any) error {
+	for i := range list {
+		v, ok := from[list[i].name]
+		if !ok || !list[i].recorded() {
+			continue
+		}
+		if err := list[i].put(target, v); err != nil {
+			return nested(list[i].name, err)
 		}
 	}
 	return nil

@@ -28,13 +28,11 @@ func attributeExamples(t testing.TB) (base string, examples map[string]struct{ R
 	return string(source), examples
 }
 
-// oneWord names what has a single word in the language so far.
-var oneWord = []string{"server_group.type", "health_check.type", "listener.protocol"}
-
 // TestEveryAttributeChangesTheConfig makes each change and looks for the difference
 // in what plan, runtime and simulator read. An attribute without an example fails.
 func TestEveryAttributeChangesTheConfig(t *testing.T) {
-	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, faultBlock, expectBlock, pageBlock, backendBlock, healthCheckBlock}
+	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, faultBlock, expectBlock, pageBlock, backendBlock, healthCheckBlock,
+		stickySessionBlock, xForwardedForBlock, retryBlock, accessLogBlock, redirectBlock}
 	for _, k := range resourceKinds {
 		tables = append(tables, k.block)
 	}
@@ -62,10 +60,10 @@ func TestEveryAttributeChangesTheConfig(t *testing.T) {
 				}
 				src = strings.Replace(src, r[0], r[1], 1)
 			}
-			if src == base && !slices.Contains(oneWord, id) {
+			if src == base {
 				t.Fatal("no example: add one to testdata/attributes/examples.json")
 			}
-			if after := describeConfig(t, src); before == after && !slices.Contains(oneWord, id) {
+			if after := describeConfig(t, src); before == after {
 				t.Errorf("%v changes nothing", examples[id].Replace)
 			}
 		})
@@ -96,7 +94,8 @@ func describeConfig(t *testing.T, src string) string {
 
 // The defaults of the tables are those of the language's description.
 func TestIsDefault(t *testing.T) {
-	c := mustLoad(t, "instance \"a\" {}\nload_balancer \"b\" {\n backend { instance = instance.a }\n listener \"tcp\" \"80\" {}\n}\n")
+	c := mustLoadErrors(t, "instance \"a\" {}\nload_balancer \"b\" {\n backend { instance = instance.a }\n listener \"tcp\" \"80\" {}\n"+
+		" listener \"udp\" \"80\" {}\n listener \"http\" \"81\" {}\n}\n")
 	for _, r := range c.Resources() {
 		for name, v := range r.Attributes {
 			unset := !slices.Contains([]string{"address", "backend", "protocol", "port"}, name) || name == "protocol" && r.Kind == "instance"
@@ -112,9 +111,11 @@ func TestIsDefault(t *testing.T) {
 
 // The defaults and the words of the language's description.
 func TestDefaults(t *testing.T) {
-	c := mustLoad(t, "instance \"a\" {}\nload_balancer \"b\" {\n backend { instance = instance.a }\n listener \"tcp\" \"80\" {}\n}\n"+
+	c := mustLoadErrors(t, "instance \"a\" {}\nserver_group \"g\" {\n backend { instance = instance.a }\n}\nacl \"c\" { entries = [] }\n"+
+		"load_balancer \"b\" {\n backend { instance = instance.a }\n listener \"tcp\" \"80\" {}\n listener \"udp\" \"81\" {}\n"+
+		" listener \"http\" \"82\" {\n  rule \"r\" {\n   url = \"/r\"\n   server_group = server_group.g\n  }\n }\n}\n"+
 		"dns_zone \"a.test\" {\n record \"@\" \"A\" { value = instance.a.address }\n}\n"+
-		"simulation \"s\" {\n target = load_balancer.b\n duration = 1\n traffic \"t\" { rate = 1 }\n}\n")
+		"simulation \"s\" {\n target = load_balancer.b\n listener = \"tcp:80\"\n duration = 1\n traffic \"t\" { rate = 1 }\n}\n")
 	got, err := json.Marshal([]any{c.Runtime, c.Simulations, c.LoadBalancers[0].Backends})
 	if err != nil {
 		t.Fatal(err)
@@ -126,17 +127,32 @@ func TestDefaults(t *testing.T) {
 		}
 		got = append(append(got, '\n'), text...)
 	}
+	const backend = `{"address":"","instance":"instance.a","max_connections":0,"port":0,"role":"","weight":100}`
 	want := strings.Join([]string{
 		`[{"Network":"127.10.0.0/16","Loops":0,"PortOffset":0,"Expose":false,"DNSAddress":""},` +
 			`[{"Name":"s","Target":"load_balancer.b","Listener":"tcp:80","Duration":1000000000,"Warmup":0,"Seed":0,` +
 			`"Traffic":[{"Name":"t","Rate":1,"Arrivals":"poisson","Clients":{"Count":1000,"Network":"203.0.113.0/24","Popularity":0}}],` +
-			`"Faults":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100}]]`,
+			`"Faults":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100,"MaxConnections":0,"Role":""}]]`,
 		`{"address":"127.10.0.2","address_pinned":false,"deletion_protection":false,"page":[],"ports":[80],"protocol":"http","status":"running","tags":{},"zone":""}`,
-		`{"address":"127.10.0.3","address_pinned":false,"address_type":"internet","backend":[{"address":"","instance":"instance.a","port":0,"weight":100}],` +
-			`"backup_zone":"","delete_protection":false,"primary_zone":"","status":"active","tags":{}}`,
-		`{"backend_port":0,"description":"","drain":"30s","established_timeout":"15m","health_check":{"enabled":true,"healthy_threshold":3,` +
-			`"interval":"2s","port":0,"timeout":"5s","type":"tcp","unhealthy_threshold":3},"port":80,"protocol":"tcp","scheduler":"wrr",` +
-			`"server_group":"","status":"running","when_all_unhealthy":"reject"}`,
+		`{"backend":[` + backend + `],"tags":{},"type":"vserver"}`,
+		`{"entries":[],"ip_version":"ipv4","tags":{}}`,
+		`{"address":"127.10.0.3","address_pinned":false,"address_type":"internet","backend":[` + backend + `],` +
+			`"backup_zone":"","bandwidth":0,"delete_protection":false,"primary_zone":"","spec":"","status":"active","tags":{}}`,
+		`{"access_log":null,"acl":"","acl_type":"","backend_port":0,"bandwidth":0,"connect_timeout":"5s","description":"","drain":"30s","gzip":true,` +
+			`"health_check":{"domain":"","enabled":true,"healthy_threshold":3,"http_codes":["http_2xx","http_3xx"],"interval":"2s",` +
+			`"method":"head","port":0,"timeout":"5s","type":"http","unhealthy_threshold":3,"uri":"/"},` +
+			`"idle_timeout":"15s","max_qps":0,"port":82,"protocol":"http","redirect":null,"request_timeout":"1m","retry":{"attempts":0,"on":["connect"]},` +
+			`"scheduler":"wrr","server_group":"","slow_start":"0s","status":"running","sticky_session":null,"upstream_keepalive":true,` +
+			`"when_all_unhealthy":"reject","x_forwarded_for":{"client_src_port":false,"proto":false,"slb_id":false,"slb_ip":false,"slb_port":false}}`,
+		`{"accept_proxy_protocol":false,"acl":"","acl_type":"","backend_port":0,"bandwidth":0,"description":"","drain":"30s",` +
+			`"established_timeout":"15m","health_check":{"enabled":true,"healthy_threshold":3,"interval":"2s","port":0,"timeout":"5s","type":"tcp",` +
+			`"unhealthy_threshold":3},"persistence_timeout":"0s","port":80,"protocol":"tcp","proxy_protocol":"off","scheduler":"wrr",` +
+			`"server_group":"","slow_start":"0s","status":"running","when_all_unhealthy":"reject"}`,
+		`{"accept_proxy_protocol":false,"acl":"","acl_type":"","backend_port":0,"bandwidth":0,"description":"","drain":"30s",` +
+			`"established_timeout":"15m","health_check":{"enabled":true,"expect":"","healthy_threshold":3,"interval":"5s","port":0,"request":"",` +
+			`"timeout":"10s","type":"udp","unhealthy_threshold":3},"persistence_timeout":"0s","port":81,"protocol":"udp","proxy_protocol":"off",` +
+			`"quic_id_length":0,"scheduler":"wrr","server_group":"","slow_start":"0s","status":"running","when_all_unhealthy":"reject"}`,
+		`{"domain":"","health_check":null,"redirect":null,"scheduler":"","server_group":"server_group.g","sticky_session":null,"url":"/r"}`,
 		`{"tags":{}}`,
 		`{"host":"@","ttl":600,"type":"A","values":["127.10.0.2"]}`,
 	}, "\n")
@@ -148,7 +164,7 @@ func TestDefaults(t *testing.T) {
 func TestForcesReplacement(t *testing.T) {
 	var got []string
 	for _, k := range resourceKinds {
-		for name := range k.defaults {
+		for name := range k.defaults[len(k.defaults)-1] {
 			if ForcesReplacement(k.name, name) {
 				got = append(got, k.name+"."+name)
 			}
@@ -156,7 +172,7 @@ func TestForcesReplacement(t *testing.T) {
 	}
 	slices.Sort(got)
 	want := []string{"instance.address", "instance.zone", "load_balancer.address", "load_balancer.address_type",
-		"load_balancer.backup_zone", "load_balancer.primary_zone"}
+		"load_balancer.backup_zone", "load_balancer.primary_zone", "rule.domain", "rule.url"}
 	if !slices.Equal(got, want) {
 		t.Errorf("got %v, want %v", got, want)
 	}
@@ -169,7 +185,7 @@ func TestJSONSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	properties := schema["properties"].(map[string]any)
-	if got, want := sortedKeys(properties), []string{"dns_zone", "instance", "load_balancer", "locals", "output", "runtime",
+	if got, want := sortedKeys(properties), []string{"acl", "dns_zone", "instance", "load_balancer", "locals", "output", "runtime",
 		"server_group", "simulation", "variable"}; !slices.Equal(got, want) {
 		t.Errorf("top level: %v", got)
 	}

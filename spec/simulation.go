@@ -178,36 +178,47 @@ func (l *loader) checkSimulation(c *Config, sim *Simulation, s *site) {
 		d.errorf(s.at("listener"), "No such listener", didYouMean(sim.Listener, names), "%s has no listener %q.", sim.Target, sim.Listener)
 		return
 	}
-	backends := c.backendsOf(lb, lb.Listeners[i])
-	behind := func(instance string) bool {
-		return slices.ContainsFunc(backends, func(b Backend) bool { return b.Instance == instance })
-	}
+	behind := c.servers(lb, lb.Listeners[i])
 	for n, e := range sim.Expects {
-		if e.Of != "" && !behind(e.Of) {
+		if e.Of != "" && !behind[e.Of] {
 			d.errorf(s.child("expect", n).at("of"), "Not a backend", "", "%s is not behind %s.", e.Of, lb.Listeners[i].Address)
 		}
 	}
 	for n, f := range sim.Faults {
 		place := s.child("fault", n)
 		for _, t := range f.Targets {
-			if !behind(t) {
+			if !behind[t] {
 				d.errorf(place.at("target"), "Not a backend", "", "%s is not behind %s.", t, lb.Listeners[i].Address)
 			}
 		}
-		inZone := func(x *Instance) bool { return x.Zone == f.Zone && behind(x.Address) }
+		inZone := func(x *Instance) bool { return x.Zone == f.Zone && behind[x.Address] }
 		if f.Zone != "" && !slices.ContainsFunc(c.Instances, inZone) {
 			d.errorf(place.at("zone"), "No such zone", "", "No backend of %s is in zone %q.", lb.Listeners[i].Address, f.Zone)
 		}
 	}
 }
 
-// backendsOf gives the group that a listener sends to.
-func (c *Config) backendsOf(lb *LoadBalancer, l *Listener) []Backend {
-	if l.ServerGroup == "" {
-		return lb.Backends
+// group gives the named group, or the balancer's own backends as one.
+func (c *Config) group(lb *LoadBalancer, name string) *ServerGroup {
+	if g := c.ServerGroup(name); g != nil {
+		return g
 	}
-	if g := c.ServerGroup(l.ServerGroup); g != nil {
-		return g.Backends
+	return &ServerGroup{Type: GroupVServer, Backends: lb.Backends}
+}
+
+// servers are the instances that a listener or one of its rules sends to.
+func (c *Config) servers(lb *LoadBalancer, l *Listener) map[string]bool {
+	groups := []*ServerGroup{c.group(lb, l.ServerGroup)}
+	for _, r := range l.Rules {
+		if r.Redirect == nil {
+			groups = append(groups, c.group(lb, r.ServerGroup))
+		}
 	}
-	return nil
+	instances := map[string]bool{}
+	for _, g := range groups {
+		for _, b := range g.Backends {
+			instances[b.Instance] = true
+		}
+	}
+	return instances
 }

@@ -6,6 +6,7 @@ import (
 	"slices"
 
 	"github.com/zclconf/go-cty/cty"
+	"github.com/zclconf/go-cty/cty/convert"
 )
 
 // toCty makes an expression's value of a recorded one.
@@ -31,6 +32,26 @@ func toCty(v any) cty.Value {
 		return cty.ObjectVal(attrs)
 	}
 	return cty.NullVal(cty.DynamicPseudoType)
+}
+
+// convertTo is convert.Convert without what that spends on a tuple of n elements to
+// become a list: it compares the types of all of them with each other, which takes
+// minutes for an acl of 100,000 entries.
+func convertTo(v cty.Value, t cty.Type) (cty.Value, error) {
+	if !t.IsListType() || !t.ElementType().IsPrimitiveType() || !v.Type().IsTupleType() || v.IsMarked() ||
+		!v.IsKnown() || v.IsNull() || v.LengthInt() == 0 {
+		return convert.Convert(v, t)
+	}
+	elements := make([]cty.Value, 0, v.LengthInt())
+	for it := v.ElementIterator(); it.Next(); {
+		_, element := it.Element()
+		converted, err := convert.Convert(element, t.ElementType())
+		if err != nil {
+			return v, err
+		}
+		elements = append(elements, converted)
+	}
+	return cty.ListVal(elements), nil
 }
 
 // fromCty makes what encoding/json would decode of a known, unmarked value.

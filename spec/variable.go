@@ -104,7 +104,7 @@ func (l *loader) convertTo(v *variable, value cty.Value, rng hcl.Range, what str
 	if v.defaults != nil && !value.IsNull() {
 		value = v.defaults.Apply(value)
 	}
-	converted, err := convert.Convert(value, v.typ)
+	converted, err := convertTo(value, v.typ)
 	if err == nil {
 		return converted, true
 	}

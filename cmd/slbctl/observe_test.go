@@ -10,6 +10,7 @@ import (
 	"testing"
 
 	mdns "github.com/miekg/dns"
+	"pgregory.net/rapid"
 
 	"slbctl/planner"
 	"slbctl/runtime/balance"
@@ -207,4 +208,41 @@ func planned(t *testing.T, before, after *spec.Config) *planner.Plan {
 		t.Fatal(err)
 	}
 	return p
+}
+
+// TestRulesAgreeWithPaths holds the URLs that the language takes for a rule against
+// what the balancer makes of a request's path: each can be requested, none is every
+// path, and two are refused together where they are one.
+func TestRulesAgreeWithPaths(t *testing.T) {
+	dir := t.TempDir()
+	load := func(urls ...string) spec.Diagnostics {
+		source := "load_balancer \"lb\" {\n listener \"http\" \"81\" {\n redirect { port = 80 }\n }\n listener \"http\" \"80\" {\n redirect { port = 81 }\n"
+		for i, url := range urls {
+			source += fmt.Sprintf("rule \"r%d\" {\n url = %q\n redirect { port = 81 }\n}\n", i, url)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "main.slb.hcl"), []byte(source+"}\n}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, found := spec.Load(dir, spec.Options{})
+		return found
+	}
+	pieces := rapid.SliceOfN(rapid.SampledFrom([]string{"/", "a", "%61", ".", "%2e", "%2F", "%25", "%3f", "%20", "%5c", "%1f", "%4", "?", "#", "&"}), 0, 6)
+	rapid.Check(t, func(rt *rapid.T) {
+		var normal [2]string
+		var urls [2]string
+		sound := true
+		for i := range urls {
+			urls[i] = "/" + strings.Join(pieces.Draw(rt, "url"), "")
+			path, ok := balance.NormalPath(nil, []byte(urls[i]))
+			normal[i] = string(path)
+			ok = ok && normal[i] != "/"
+			if found := load(urls[i]); found.HasErrors() == ok {
+				rt.Fatalf("%q is %q, %v for the balancer, but the language says %v", urls[i], path, ok, found)
+			}
+			sound = sound && ok
+		}
+		if found := load(urls[:]...); sound && found.HasErrors() != (normal[0] == normal[1]) {
+			rt.Fatalf("%q are %q for the balancer, but the language says %v", urls, normal, found)
+		}
+	})
 }

@@ -144,6 +144,14 @@ func TestStandbyLosesItsSessions(t *testing.T) {
 	if table = l.Table(well); table.PickSticky(s, 0) {
 		t.Error("the standby serves its sessions although the active one is back")
 	}
+	l.Backends[1].Weight = 0
+	if table = l.Table(well); !table.PickSticky(s, 1) {
+		t.Error("of weight 0 and well, the active one keeps its sessions")
+	}
+	l.Backends[0].Weight, l.Backends[1].Weight = 0, 100
+	if table = l.Table(well); table.PickSticky(s, 0) {
+		t.Error("a standby of weight 0 serves sessions")
+	}
 	if !l.Probed(1) || l.Probed(0) {
 		t.Error("the active server is probed, the standby is not")
 	}

@@ -37,7 +37,7 @@ type Table struct {
 	sequence []uint16
 	runs     []run // by index in pool.Backends; of p2c and least_request
 	// serves tells, by index in pool.Backends, who serves its sticky sessions:
-	// the members, and who is well but of weight 0.
+	// the members, and who is well though its weight is 0.
 	serves []bool
 }
 
@@ -54,7 +54,7 @@ func (p *Pool) Table(health func(i int) Health) *Table {
 func (p *Pool) TableWarm(health func(i int) Health, warmth func(i int) int) *Table {
 	t := &Table{pool: p, serves: make([]bool, len(p.Backends))}
 	for i, b := range p.Backends {
-		t.serves[i] = b.Weight == 0 && !p.ActiveStandby && p.well(i, health)
+		t.serves[i] = !(p.ActiveStandby && b.Standby) && p.well(i, health)
 	}
 	for _, i := range p.Usable(health) {
 		t.members = append(t.members, uint16(i))

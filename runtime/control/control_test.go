@@ -20,6 +20,7 @@ import (
 type engine struct {
 	applied  control.Request
 	fail     error
+	wordy    int // more steps of an apply
 	set      map[string]bool
 	shutdown chan struct{}
 }
@@ -36,6 +37,12 @@ func (e *engine) Apply(_ context.Context, req control.Request, emit func(control
 	e.applied = req
 	emit(control.Event{Phase: control.PhasePrepare, Address: "instance.A", Message: "serves"})
 	emit(control.Event{Phase: control.PhaseCommit, Message: "takes over"})
+	for range e.wordy {
+		emit(control.Event{Phase: control.PhaseVerify, Message: strings.Repeat("well ", 1000)})
+	}
+	if e.wordy > 0 {
+		close(e.shutdown)
+	}
 	return e.fail
 }
 
@@ -192,5 +199,21 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	defer cancel()
 	if err := client.WaitDrained(ctx); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("wait: %v", err)
+	}
+}
+
+// TestStuckClientDoesNotHoldUpAnApply: who asked stops reading. The apply waits for it
+// once, not at every step.
+func TestStuckClientDoesNotHoldUpAnApply(t *testing.T) {
+	t.Parallel()
+	e, client := serve(t, t.TempDir())
+	e.wordy = 1000
+	unread := make(chan struct{})
+	go client.Apply(t.Context(), control.Request{}, func(control.Event) { <-unread })
+	defer close(unread)
+	select {
+	case <-e.shutdown:
+	case <-time.After(9 * time.Second):
+		t.Error("the apply waits for its client")
 	}
 }

@@ -40,15 +40,27 @@ type Listener struct {
 	BytesIn     int64     `json:"bytes_in"`  // from clients
 	BytesOut    int64     `json:"bytes_out"` // to clients
 	Connections int64     `json:"connections"`
-	Errors      int64     `json:"errors"` // connections that got no server
+	Denied      int64     `json:"denied"`  // clients that the access list keeps out
+	Dropped     int64     `json:"dropped"` // clients beyond what the balancer's spec allows
+	Errors      int64     `json:"errors"`  // connections that got no server, on L7 requests
 	Port        uint16    `json:"port"`
 	Protocol    string    `json:"protocol"`
-	Requests    int64     `json:"requests"` // connections accepted, on L4
+	Requests    int64     `json:"requests"` // on L4 connections accepted
+	Rules       []Rule    `json:"rules"`
 	Scheduler   string    `json:"scheduler"`
 	Status      string    `json:"status"`
 }
 
-// Backend is one server of a listener.
+// Rule is a forwarding rule of an HTTP listener, with the servers that it sends to.
+type Rule struct {
+	Address   string    `json:"address"`
+	Backends  []Backend `json:"backends"`
+	Domain    string    `json:"domain"`
+	Scheduler string    `json:"scheduler"`
+	URL       string    `json:"url"`
+}
+
+// Backend is one server of a listener or rule.
 type Backend struct {
 	Address     string    `json:"address"`
 	Bound       uint16    `json:"bound"`

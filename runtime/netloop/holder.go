@@ -35,6 +35,7 @@ func holder(network string, ep netip.AddrPort) string {
 			if !ok {
 				continue
 			}
+			pid = masterOf(pid)
 			if pid == os.Getpid() {
 				return fmt.Sprintf("this process (pid %d)", pid)
 			}
@@ -102,6 +103,35 @@ func processOf(inode string) (int, bool) {
 		}
 	}
 	return 0, false
+}
+
+// masterOf follows a process up to the first of its program: who wants a server to
+// end must end that one, since it would start its workers again.
+func masterOf(pid int) int {
+	program := func(pid int) string {
+		exe, _ := os.Readlink(fmt.Sprintf("/proc/%d/exe", pid))
+		return exe
+	}
+	for exe := program(pid); exe != ""; {
+		parent := parentOf(pid)
+		if parent == 0 || program(parent) != exe {
+			break
+		}
+		pid = parent
+	}
+	return pid
+}
+
+// parentOf reads a process's parent from /proc/PID/stat, where it follows the name in
+// parentheses, which may have some of its own, and the state; 0 = unknown.
+func parentOf(pid int) int {
+	b, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields := strings.Fields(string(b[strings.LastIndexByte(string(b), ')')+1:]))
+	if len(fields) < 2 {
+		return 0
+	}
+	parent, _ := strconv.Atoi(fields[1])
+	return parent
 }
 
 // commandOf is a process's command line, cut to what fits in a message.

@@ -5,10 +5,12 @@ package netloop
 import (
 	"errors"
 	"fmt"
+	"io"
 	"net"
 	"net/netip"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -135,6 +137,66 @@ func TestBindErrorNamesUDPHolder(t *testing.T) {
 	_, err = net.ListenPacket("udp", c.LocalAddr().String())
 	if err := BindError("udp", c.LocalAddr().(*net.UDPAddr).AddrPort(), err); !strings.Contains(err.Error(), "this process") {
 		t.Errorf("error %q does not name the holder", err)
+	}
+}
+
+// TestHolderIsTheMaster names the first process of a program and not its worker: here
+// a shell whose child, another shell, has the socket.
+func TestHolderIsTheMaster(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	f, err := l.(*net.TCPListener).File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	// Only the worker keeps the socket and reads on.
+	cmd := exec.Command("sh", "-c", `exec 4<&0; sh -c 'read go <&4; echo up; read end <&4; true' & exec 3<&-; echo closed; wait`)
+	cmd.ExtraFiles = []*os.File{f}
+	in, err := cmd.StdinPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	out, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	f.Close()
+	ep := l.Addr().(*net.TCPAddr).AddrPort()
+	l.Close()
+	for _, line := range []string{"closed\n", "up\n"} {
+		if _, err := io.ReadFull(out, make([]byte, len(line))); err != nil {
+			t.Fatal(err)
+		}
+		if line == "up\n" {
+			break
+		}
+		if _, err := io.WriteString(in, "go\n"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	children, err := os.ReadFile(fmt.Sprintf("/proc/%d/task/%[1]d/children", cmd.Process.Pid))
+	if err != nil {
+		t.Skip(err)
+	}
+	worker, err := strconv.Atoi(strings.TrimSpace(string(children)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if master := masterOf(worker); master != cmd.Process.Pid {
+		t.Errorf("the master of %d is %d, want %d", worker, master, cmd.Process.Pid)
+	}
+	_, err = net.Listen("tcp", ep.String())
+	if err := BindError("tcp", ep, err); !strings.Contains(err.Error(), fmt.Sprintf("pid %d (sh", cmd.Process.Pid)) {
+		t.Errorf("error %q does not name the master, %d", err, cmd.Process.Pid)
+	}
+	in.Close()
+	if err := cmd.Wait(); err != nil {
+		t.Error(err)
 	}
 }
 

@@ -10,9 +10,12 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// datagramBuffer is how many bytes may wait in a bound UDP socket; the kernel
-// lowers it to net.core.rmem_max.
-const datagramBuffer = 4 << 20
+// How many bytes may wait in a UDP socket, bound or connected; the kernel lowers it to
+// net.core.rmem_max. Its default would hold some hundred datagrams of one burst.
+const (
+	boundBuffer     = 4 << 20
+	connectedBuffer = 1 << 20
+)
 
 // ListenUDP binds n UDP sockets to one endpoint, one for each loop; the kernel
 // spreads the clients over them by address, and the same client always reaches the
@@ -55,8 +58,8 @@ func bindUDP(ep netip.AddrPort, sibling bool) (int, error) {
 	if err != nil {
 		return -1, fmt.Errorf("%s: open a socket: %w", ep, err)
 	}
-	setOption(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, datagramBuffer)
-	setOption(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, datagramBuffer)
+	setOption(fd, unix.SOL_SOCKET, unix.SO_RCVBUF, boundBuffer)
+	setOption(fd, unix.SOL_SOCKET, unix.SO_SNDBUF, boundBuffer)
 	if sibling {
 		setOption(fd, unix.SOL_SOCKET, unix.SO_REUSEPORT, 1)
 	}
@@ -85,6 +88,7 @@ func DialUDP(sa *Sockaddr) (int, unix.Errno) {
 	if e != 0 {
 		return -1, e
 	}
+	setOption(int(r), unix.SOL_SOCKET, unix.SO_RCVBUF, connectedBuffer)
 	_, _, e = unix.RawSyscall(unix.SYS_CONNECT, r, uintptr(unsafe.Pointer(&sa.raw)), uintptr(sa.len))
 	if e != 0 {
 		closeFD(int(r))

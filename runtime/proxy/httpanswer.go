@@ -149,6 +149,9 @@ func (c *httpConn) answer(b []byte, n int) {
 	}
 	c.drop()
 	c.status = uint16(r.Status)
+	if c.log != nil {
+		c.log.upstreamStatus = r.Status
+	}
 	s.body.OfResponse(r)
 	s.ends = s.ends || r.Close
 	back := http1.Back{Minor: int(c.minor)}
@@ -210,6 +213,9 @@ func (c *httpConn) answerBody(b []byte) {
 // for another request, the client's for its next.
 func (c *httpConn) finish() {
 	s := c.server
+	if c.log != nil {
+		c.log.body += s.body.Bytes
+	}
 	c.logged()
 	c.give()
 	c.server = nil

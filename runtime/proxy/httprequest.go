@@ -373,6 +373,9 @@ func (c *httpConn) sendRequest(request []byte) {
 	c.lane.requests.Add(1)
 	c.lane.in.Add(int64(len(request)))
 	c.wait(c.handler.listener.RequestTimeout)
+	if c.log != nil {
+		c.log.upstream, c.log.asked = c.endpoint(), c.worker.loop.Now()
+	}
 	if !s.send(request) {
 		c.serverLost()
 		return
@@ -436,6 +439,9 @@ func (c *httpConn) passBody(b []byte) bool {
 	c.progress()
 	c.drop()
 	c.lane.in.Add(int64(used))
+	if c.log != nil {
+		c.log.length += int64(used)
+	}
 	s := c.server
 	if !s.ends && !s.send(b[:used]) {
 		s.ends = true // it may have answered before it stopped reading

@@ -18,7 +18,7 @@ type logEntry struct {
 	upstream       netip.AddrPort // the server asked last; zero = none
 	asked          int64          // when, in the loop's nanoseconds
 	upstreamStatus int            // 0 = no answer
-	body           int64          // bytes of the answer's body that went to the client
+	body           int64          // bytes of the answer's content, before it was compressed
 	length         int64          // bytes of the request
 }
 

@@ -31,13 +31,15 @@ type UDPSocket struct {
 	closing   sync.Once
 }
 
-// Dropped counts the datagrams that went nowhere, by the reason.
+// Dropped counts the datagrams that went nowhere, by the reason. Those of clients who
+// may not come in are in [Counts], as Denied and Dropped: a client that keeps sending
+// is counted each time.
 type Dropped struct {
-	NoServer int64 // from new clients while no server could be had
-	Denied   int64 // from new clients whom the listener does not let in
-	Sessions int64 // from new clients while the loop had all the sessions it may have
-	TooLong  int64 // for the way to the server or the client
-	Overflow int64 // because a socket's buffer was full, or the way to the client shut
+	NoServer  int64 // from new clients while no server could be had
+	Sessions  int64 // from new clients while the loop had all the sessions it may have
+	Bandwidth int64 // beyond what the listener may use
+	TooLong   int64 // for the way to the server or the client
+	Overflow  int64 // because a socket's buffer was full, or the way to the client shut
 }
 
 // udpLoop is what the receivers of one loop have in common.
@@ -102,8 +104,8 @@ func (k *UDPSocket) Dropped() Dropped {
 	var sum Dropped
 	for _, r := range k.receivers {
 		sum.NoServer += r.dropped.noServer.Load()
-		sum.Denied += r.dropped.denied.Load()
 		sum.Sessions += r.dropped.sessions.Load()
+		sum.Bandwidth += r.dropped.bandwidth.Load()
 		sum.TooLong += r.dropped.tooLong.Load()
 		sum.Overflow += r.dropped.overflow.Load()
 	}

@@ -12,9 +12,37 @@ import (
 
 // Everything that a session asks of a Handler is in this file.
 
-// admits reports whether a new client may come in.
-func (h *Handler) admits(source netip.Addr) bool {
-	return h.listener.ACL == nil || h.listener.ACL.Allows(source)
+// admits decides whether a new client may have a session: by the access list, and by
+// what the balancer may have open and may take on in a second. Whoever is admitted
+// leaves with dismiss.
+func (h *Handler) admits(source netip.Addr, r *receiver) bool {
+	if !h.listener.ACL.Allows(source) {
+		h.front.lane(r.index).denied.Add(1)
+		return false
+	}
+	if q := h.quota; q != nil && (!q.CPS.Allow(r.loop.Now(), 1) || !q.Connections.Enter()) {
+		h.front.lane(r.index).dropped.Add(1)
+		return false
+	}
+	return true
+}
+
+// affords reports whether n bytes from or to the client keep to the listener's
+// bandwidth; it counts a datagram that does not.
+func (s *session) affords(out bool, n int) bool {
+	q := s.handler.share
+	if q == nil {
+		return true
+	}
+	rate := q.In
+	if out {
+		rate = q.Out
+	}
+	if rate.Allow(s.receiver.loop.Now(), int64(n)) {
+		return true
+	}
+	s.receiver.dropped.bandwidth.Add(1)
+	return false
 }
 
 // connect gets the session a server and a socket connected to it. p is the datagram

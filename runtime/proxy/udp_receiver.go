@@ -16,7 +16,7 @@ import (
 
 const (
 	batchesPerTurn = 4    // full batches before the others of the loop have a turn
-	keptSessions   = 4096 // free records a loop keeps, about 1.5 MiB
+	keptSessions   = 4096 // free records a loop keeps, about 1 MiB
 	listenRetry    = 100 * time.Millisecond
 )
 
@@ -37,7 +37,7 @@ type receiver struct {
 	list    session             // sentinel of the list of all sessions
 	retry   netloop.Timer
 	dropped struct {
-		noServer, denied, sessions, tooLong, overflow atomic.Int64
+		noServer, sessions, bandwidth, tooLong, overflow atomic.Int64
 	}
 }
 
@@ -98,15 +98,14 @@ func (r *receiver) begin(h *Handler, from client) *session {
 	case h == nil:
 		r.dropped.noServer.Add(1)
 		return nil
-	case !h.admits(from.peer.AddrPort().Addr()):
-		r.dropped.denied.Add(1)
-		return nil
 	case r.open >= r.limit:
 		r.dropped.sessions.Add(1)
 		return nil
+	case !h.admits(from.peer.AddrPort().Addr(), r):
+		return nil
 	}
 	s := r.record()
-	s.receiver, s.handler, s.client = r, h, from
+	s.receiver, s.handler, s.admitted, s.client = r, h, h, from
 	s.front = h.front.lane(r.index)
 	s.front.requests.Add(1)
 	s.front.open.Add(1)

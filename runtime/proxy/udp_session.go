@@ -20,6 +20,7 @@ type session struct {
 	receiver   *receiver
 	client     client
 	handler    *Handler // whose pick it is
+	admitted   *Handler // whose quota it is counted in
 	front      *lane
 	assignment
 	// tried are the servers that were not there; a session without a server
@@ -39,6 +40,9 @@ type session struct {
 func (s *session) forward(p []byte) {
 	r := s.receiver
 	s.activity = r.loop.Now()
+	if !s.affords(false, len(p)) {
+		return
+	}
 	for s.fd >= 0 || s.connect(p) {
 		errno := unix.EMSGSIZE
 		if out, ok := s.announced(p); ok {
@@ -111,8 +115,21 @@ func (s *session) answer(n int) {
 	}
 	s.lane.out.Add(int64(bytes))
 	s.learn(n)
-	for i := 0; i < n; {
-		sent, errno := r.batch.Send(r.fd, i, n, &s.client.peer, s.client.local)
+	for i := 0; i < n; i++ {
+		to := i
+		for to < n && s.affords(true, len(r.batch.Datagram(to))) {
+			to++
+		}
+		s.send(i, to)
+		i = to
+	}
+}
+
+// send sends the datagrams at some places of the batch to the client.
+func (s *session) send(i, to int) {
+	r := s.receiver
+	for i < to {
+		sent, errno := r.batch.Send(r.fd, i, to, &s.client.peer, s.client.local)
 		i += sent
 		switch errno {
 		case 0:
@@ -120,7 +137,7 @@ func (s *session) answer(n int) {
 			r.dropped.tooLong.Add(1)
 			i++
 		default:
-			r.dropped.overflow.Add(int64(n - i))
+			r.dropped.overflow.Add(int64(to - i))
 			return
 		}
 	}
@@ -161,6 +178,7 @@ func (s *session) close() {
 	r := s.receiver
 	r.loop.Stop(&s.timer)
 	s.hangUp()
+	s.admitted.dismiss()
 	s.front.open.Add(-1)
 	s.prev.next, s.next.prev = s.next, s.prev
 	r.open--

@@ -20,6 +20,7 @@ import (
 
 	"slbctl/runtime/balance"
 	"slbctl/runtime/proxyproto"
+	"slbctl/spec"
 )
 
 func TestUDPKeepsEachClientOnItsServer(t *testing.T) {
@@ -194,26 +195,35 @@ func isolate() error {
 }
 
 func TestUDPServerThatIsNotThere(t *testing.T) {
-	k, h := balancedUDP(t, 1, udpListenerOf(closedUDPPort(t), closedUDPPort(t), startUDPBackend(t, named('c'))))
-	c := udpClient(t, k)
-	for i := range 2 {
-		sendUDP(t, c, []byte("lost"))
-		eventually(t, "the kernel's word is counted", func() bool { return h.Counters().Errors+sumErrors(h) == int64(i+1) })
-	}
-	if got := serverOf(t, c, []byte("next")); got != 'c' {
-		t.Errorf("%c answered", got)
-	}
-	counters := h.Counters()
-	if counters.Backends["a"].Errors != 1 || counters.Backends["b"].Errors != 1 || counters.Backends["c"].Errors != 0 {
-		t.Errorf("counted %+v", counters.Backends)
-	}
-	if counters.Requests != 1 || counters.Connections != 1 {
-		t.Errorf("one session is counted as %+v", counters.Counts)
-	}
-	for i, want := range []int64{0, 0, 1} {
-		if n := h.pools[0].state.Active(i); n != want {
-			t.Errorf("server %d has %d in flight, want %d", i, n, want)
-		}
+	for _, scheduler := range []string{spec.SchedulerRR, spec.SchedulerSCH} {
+		t.Run(scheduler, func(t *testing.T) {
+			l := udpListenerOf(closedUDPPort(t), closedUDPPort(t), startUDPBackend(t, named('c')))
+			l.Scheduler = scheduler
+			k, h := balancedUDP(t, 1, l)
+			c := udpClient(t, k)
+			// Each datagram goes to another server, whatever the scheduler, until one is there.
+			for sent := int64(1); h.Counters().Backends["c"].Requests == 0; sent++ {
+				sendUDP(t, c, []byte("next"))
+				eventually(t, "the kernel's word is counted, or a server found", func() bool {
+					return sumErrors(h) == sent || h.Counters().Backends["c"].Requests == 1
+				})
+			}
+			if got := receiveUDP(t, c); string(got) != "cnext" {
+				t.Errorf("got %q", got)
+			}
+			counters := h.Counters()
+			if a, b := counters.Backends["a"], counters.Backends["b"]; a.Errors > 1 || b.Errors > 1 || scheduler == spec.SchedulerRR && a.Errors+b.Errors != 2 {
+				t.Errorf("counted %+v", counters.Backends)
+			}
+			if counters.Requests != 1 || counters.Connections != 1 || counters.Backends["c"].Errors != 0 {
+				t.Errorf("one session is counted as %+v", counters)
+			}
+			for i, want := range []int64{0, 0, 1} {
+				if n := h.pools[0].state.Active(i); n != want {
+					t.Errorf("server %d has %d in flight, want %d", i, n, want)
+				}
+			}
+		})
 	}
 }
 
@@ -423,7 +433,7 @@ func TestUDPAccessList(t *testing.T) {
 	k, h := balancedUDP(t, 1, l)
 	denied := udpClient(t, k)
 	sendUDP(t, denied, []byte("hello"))
-	eventually(t, "it is counted", func() bool { return k.Dropped().Denied == 1 })
+	eventually(t, "it is counted", func() bool { return h.Counters().Denied == 1 })
 	wantSilence(t, denied)
 	from := &net.UDPAddr{IP: net.IPv4(127, 0, 0, 9)}
 	c, err := net.DialUDP("udp", from, net.UDPAddrFromAddrPort(k.Endpoint()))
@@ -435,6 +445,58 @@ func TestUDPAccessList(t *testing.T) {
 	sendUDP(t, c, []byte("hello"))
 	receiveUDP(t, c)
 	if got := h.Counters(); got.Requests != 1 {
+		t.Errorf("counted %+v", got.Counts)
+	}
+}
+
+// TestUDPQuota holds the sessions of a balancer, and a listener's bytes each way, to
+// what they may use.
+func TestUDPQuota(t *testing.T) {
+	const size = 60_000 // of which the burst of a bandwidth holds one
+	l := udpListenerOf(startUDPBackend(t, echoUDP))
+	l.LoadBalancer, l.Address, l.MaxConnections, l.Bandwidth = "lb", "listener", 2, 1
+	l.EstablishedTimeout = 300 * time.Millisecond
+	quota := balance.NewQuotas([]*balance.Listener{l}, nil)["lb"]
+	k := bindUDP(t, startServer(t, 1))
+	h := NewHandler(l, []*balance.State{balance.NewState(&l.Pool, nil)}, quota, nil)
+	h.SetTable(0, l.Table(allNormal))
+	k.Serve(h)
+
+	first, second := udpClient(t, k), udpClient(t, k)
+	sendUDP(t, first, make([]byte, size))
+	sendUDP(t, second, make([]byte, size))
+	receiveUDP(t, first)
+	eventually(t, "the second is too much from clients", func() bool { return k.Dropped().Bandwidth == 1 })
+	over := udpClient(t, k)
+	sendUDP(t, over, nil)
+	eventually(t, "a third client is too much", func() bool { return h.Counters().Dropped == 1 })
+	if n := quota.Connections.Open(); n != 2 {
+		t.Errorf("%d sessions count, want 2", n)
+	}
+	settled(t, h)
+	if n := quota.Connections.Open(); n != 0 {
+		t.Errorf("%d sessions count after the end", n)
+	}
+	sendUDP(t, over, nil)
+	receiveUDP(t, over)
+}
+
+// TestUDPBandwidthOut has a server answer more than the listener may send.
+func TestUDPBandwidthOut(t *testing.T) {
+	const size = 60_000
+	l := udpListenerOf(startUDPBackend(t, func(p []byte, _ netip.AddrPort) []byte { return make([]byte, size) }))
+	l.LoadBalancer, l.Address, l.Bandwidth = "lb", "listener", 1
+	k := bindUDP(t, startServer(t, 1))
+	h := NewHandler(l, []*balance.State{balance.NewState(&l.Pool, nil)}, balance.NewQuotas([]*balance.Listener{l}, nil)["lb"], nil)
+	h.SetTable(0, l.Table(allNormal))
+	k.Serve(h)
+	c := udpClient(t, k)
+	sendUDP(t, c, []byte("a"))
+	sendUDP(t, c, []byte("b"))
+	receiveUDP(t, c)
+	eventually(t, "the second answer is too much", func() bool { return k.Dropped().Bandwidth == 1 })
+	wantSilence(t, c)
+	if got := h.Counters(); got.BytesIn != 2 || got.BytesOut != 2*size {
 		t.Errorf("counted %+v", got.Counts)
 	}
 }

@@ -19,9 +19,6 @@ type (
 	setRequest struct {
 		Instances []Instance `json:"instances"`
 	}
-	drainRequest struct {
-		Addresses []string `json:"addresses"`
-	}
 	statusResponse struct {
 		PID       int      `json:"pid"`
 		Instances []Status `json:"instances"`
@@ -38,7 +35,6 @@ type (
 //
 //	PUT  /instances  {"instances": [...]}  the whole set; 409 and nothing changed when it cannot be
 //	GET  /instances                        {"pid": ..., "instances": [...]}
-//	POST /drain      {"addresses": [...]}
 //	POST /shutdown                         answers when nothing serves any more
 func ServeChild(ctx context.Context, l net.Listener) error {
 	f := &fleet{}
@@ -78,12 +74,6 @@ func controlHandler(f *fleet, done func()) http.Handler {
 	})
 	mux.HandleFunc("GET /instances", func(w http.ResponseWriter, _ *http.Request) {
 		writeJSON(w, http.StatusOK, statusResponse{PID: os.Getpid(), Instances: f.status()})
-	})
-	mux.HandleFunc("POST /drain", func(w http.ResponseWriter, r *http.Request) {
-		var request drainRequest
-		if readJSON(w, r, &request) {
-			answer(w, f.drain(request.Addresses))
-		}
 	})
 	mux.HandleFunc("POST /shutdown", func(w http.ResponseWriter, _ *http.Request) {
 		f.close()

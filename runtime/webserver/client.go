@@ -52,12 +52,6 @@ func (c *Child) Status(ctx context.Context) ([]Status, error) {
 	return status.Instances, err
 }
 
-// Draining makes the named instances answer "Connection: close" from now on; the
-// next Set decides again. It spares sending every page for a change of one bit.
-func (c *Child) Draining(ctx context.Context, addresses ...string) error {
-	return c.do(ctx, http.MethodPost, "/drain", drainRequest{addresses}, nil)
-}
-
 // Shutdown stops all instances, letting requests under way end, and with them
 // the child. When it returns nil nothing serves any more.
 func (c *Child) Shutdown(ctx context.Context) error {

@@ -32,12 +32,12 @@ import (
 
 // Instance is one backend server as it should be.
 type Instance struct {
-	// Address is the resource address. It names the instance in messages and to
-	// Drain; two instances may share it for the time that one replaces the other.
+	// Address is the resource address. It names the instance in messages;
+	// two instances may share it for the time that one replaces the other.
 	Address string `json:"address"`
 	// Endpoints are the real addresses and ports.
 	Endpoints []netip.AddrPort `json:"endpoints"`
-	Protocol  string           `json:"protocol"` // spec.ProtocolHTTP or spec.ProtocolTCPEcho
+	Protocol  string           `json:"protocol"` // spec.ProtocolHTTP, ProtocolTCPEcho or ProtocolUDPEcho
 	Pages     []spec.Page      `json:"pages,omitempty"`
 	// Running false closes the sockets: connects are refused.
 	Running bool `json:"running"`

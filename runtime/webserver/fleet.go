@@ -54,16 +54,16 @@ func (f *fleet) set(instances []Instance) error {
 func (f *fleet) bind(sites map[netip.AddrPort]*site) ([]*socket, error) {
 	var fresh []*socket
 	for _, endpoint := range slices.SortedFunc(maps.Keys(sites), netip.AddrPort.Compare) {
-		if f.sockets[endpoint] != nil {
+		s := sites[endpoint]
+		if k := f.sockets[endpoint]; k != nil && k.fits(s) {
 			continue
 		}
-		s := sites[endpoint]
 		k, err := listen(endpoint, s)
 		if err != nil {
 			for _, k := range fresh {
 				k.Close()
 			}
-			return nil, fmt.Errorf("%s: %w", s.instance, netloop.BindError("tcp", endpoint, err))
+			return nil, fmt.Errorf("%s: %w", s.instance, netloop.BindError(s.network(), endpoint, err))
 		}
 		fresh = append(fresh, k)
 	}
@@ -74,7 +74,7 @@ func (f *fleet) bind(sites map[netip.AddrPort]*site) ([]*socket, error) {
 func (f *fleet) swap(sites map[netip.AddrPort]*site, fresh []*socket) {
 	kept := make(map[netip.AddrPort]*socket, len(sites))
 	for endpoint, k := range f.sockets {
-		if s := sites[endpoint]; s != nil {
+		if s := sites[endpoint]; s != nil && k.fits(s) {
 			k.site.Store(s)
 			kept[endpoint] = k
 		} else {
@@ -96,30 +96,6 @@ func (f *fleet) retire(k *socket) {
 		defer cancel()
 		k.finish(ctx)
 	})
-}
-
-// drain makes the named instances say "Connection: close" until the next set
-// decides again.
-func (f *fleet) drain(addresses []string) error {
-	f.mu.Lock()
-	defer f.mu.Unlock()
-	for _, address := range addresses {
-		if !slices.ContainsFunc(f.instances, func(i Instance) bool { return i.Address == address }) {
-			return fmt.Errorf("%s: no such instance to drain", address)
-		}
-	}
-	for n := range f.instances {
-		i := &f.instances[n]
-		i.Draining = i.Draining || slices.Contains(addresses, i.Address)
-	}
-	for _, k := range f.sockets {
-		if s := k.site.Load(); !s.draining && slices.Contains(addresses, s.instance) {
-			draining := *s
-			draining.draining = true
-			k.site.Store(&draining)
-		}
-	}
-	return nil
 }
 
 func (f *fleet) status() []Status {

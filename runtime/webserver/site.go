@@ -30,7 +30,9 @@ type page struct {
 func compile(instances []Instance) (map[netip.AddrPort]*site, error) {
 	sites := make(map[netip.AddrPort]*site)
 	for _, i := range instances {
-		if i.Protocol != spec.ProtocolHTTP && i.Protocol != spec.ProtocolTCPEcho {
+		switch i.Protocol {
+		case spec.ProtocolHTTP, spec.ProtocolTCPEcho, spec.ProtocolUDPEcho:
+		default:
 			return nil, fmt.Errorf("%s: unknown protocol %q", i.Address, i.Protocol)
 		}
 		if !i.Running {

@@ -34,9 +34,14 @@ type socket struct {
 	server   *http.Server
 	echoes   echoes
 	served   chan struct{} // closed when the accept loop has ended
+
+	datagrams *net.UDPConn // instead of listener, server and echoes: a udp_echo site's
 }
 
 func listen(endpoint netip.AddrPort, s *site) (*socket, error) {
+	if s.network() == "udp" {
+		return listenUDP(endpoint, s)
+	}
 	// Multipath TCP, Go's default for listeners, is off: it gains nothing on
 	// loopback and hides the socket's owner from /proc/net/tcp.
 	var config net.ListenConfig
@@ -63,6 +68,10 @@ func (k *socket) serveHTTP(w http.ResponseWriter, r *http.Request) { k.site.Load
 // run accepts until the socket is closed.
 func (k *socket) run() {
 	defer close(k.served)
+	if k.datagrams != nil {
+		k.echoDatagrams()
+		return
+	}
 	// Accept fails only when the socket is closed, so there is no other error to tell.
 	_ = k.server.Serve(k)
 }
@@ -90,7 +99,12 @@ func (k *socket) Accept() (net.Conn, error) {
 }
 
 // Close refuses new connections from now on.
-func (k *socket) Close() error { return k.listener.Close() }
+func (k *socket) Close() error {
+	if k.datagrams != nil {
+		return k.datagrams.Close()
+	}
+	return k.listener.Close()
+}
 
 // Addr is the endpoint.
 func (k *socket) Addr() net.Addr { return k.listener.Addr() }
@@ -98,6 +112,10 @@ func (k *socket) Addr() net.Addr { return k.listener.Addr() }
 // finish lets the requests under way end, until ctx does. The socket is closed
 // and has run.
 func (k *socket) finish(ctx context.Context) {
+	if k.datagrams != nil {
+		<-k.served
+		return
+	}
 	k.echoes.stop()
 	if k.server.Shutdown(ctx) != nil {
 		// The error of Shutdown is that time is up; closing cannot be refused.

@@ -30,6 +30,72 @@ load_balancer "base" {
     }
   }
 }
+acl "base" {
+  entries = ["10.0.0.0/8"] # acl.entries
+  # acl
+}
+server_group "second" {
+  backend { instance = instance.other }
+}
+server_group "pair" {
+  type = "active_standby" # server_group.type
+  backend {
+    instance = instance.behind
+    role     = "active" # first
+  }
+  backend {
+    instance = instance.other
+    role     = "standby" # second
+  }
+}
+load_balancer "l4" {
+  backend { instance = instance.behind }
+  listener "tcp" "80" { server_group = server_group.pair }
+  listener "udp" "53" {
+    scheduler = "qch"
+    # udp
+    health_check {
+      # udp_check
+    }
+  }
+}
+load_balancer "l7" {
+  backend { instance = instance.behind }
+  listener "http" "80" {
+    # http
+    health_check {
+      # http_check
+    }
+    sticky_session {
+      type           = "insert" # sticky_session.type
+      cookie_timeout = 60       # sticky_session.cookie_timeout
+      # sticky_session
+    }
+    x_forwarded_for {
+      # x_forwarded_for
+    }
+    retry {
+      # retry
+    }
+    access_log {
+      # access_log
+    }
+    rule "base" {
+      url          = "/a"                # rule.url
+      server_group = server_group.second # rule.server_group
+      # rule
+    }
+  }
+  listener "http" "81" {
+    redirect {
+      port = 80 # redirect.port
+      # redirect
+    }
+  }
+  listener "http" "82" {
+    # plain
+  }
+}
 load_balancer "many" {
   backend { instance = instance.behind }
   backend { instance = instance.base }

@@ -2,9 +2,9 @@ instance "a" {}
 
 load_balancer "lb" {
   backend { instance = instance.a }
-  listener "tcp" "80" {
-    sticky_session {
-      type = "insert"
+  listener "http" "80" {
+    additional_certificate "www.abc.com" {
+      certificate = "x"
     }
   }
 }

@@ -1,3 +1,3 @@
-acl "office" {
-  entries = ["10.0.0.0/8"]
+certificate "site" {
+  domains = ["www.abc.com"]
 }

@@ -1,5 +1,5 @@
 instance "a" {}
 load_balancer "lb" {
   backend { instance = instance.a }
-  listener "http" "80" {}
+  listener "https" "443" {}
 }

@@ -1,1 +1,1 @@
-output "x" { value = acl.office }
+output "x" { value = certificate.site }

@@ -1,8 +1,3 @@
-instance "a" {}
-
-load_balancer "lb" {
-  backend { instance = instance.a }
-  listener "tcp" "80" {
-    scheduler = "p2c"
-  }
+dns_zone "abc.com" {
+  record "@" "MX" { value = "10 mail.abc.com" }
 }

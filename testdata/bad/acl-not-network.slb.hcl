@@ -1,0 +1,3 @@
+acl "office" {
+  entries = ["10.0.0.0/8", "office"]
+}

@@ -1,0 +1,1 @@
+load_balancer "lb" { address = "2001:db8::1" }

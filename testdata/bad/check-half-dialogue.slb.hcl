@@ -1,0 +1,7 @@
+instance "a" { protocol = "udp_echo" }
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "udp" "53" {
+    health_check { request = "PING" }
+  }
+}

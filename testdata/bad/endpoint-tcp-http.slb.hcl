@@ -1,0 +1,6 @@
+instance "a" {}
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {}
+  listener "http" "80" {}
+}

@@ -1,0 +1,8 @@
+load_balancer "lb" {
+  listener "http" "80" {
+    redirect {
+      port = 80
+      code = 304
+    }
+  }
+}

@@ -1,0 +1,21 @@
+instance "a" {}
+server_group "g" {
+  backend { instance = instance.a }
+}
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "http" "80" {
+    rule "tom" {
+      url          = "/tom"
+      server_group = server_group.g
+    }
+    rule "tom" {
+      url          = "/jerry"
+      server_group = server_group.g
+    }
+    rule "t o m" {
+      url          = "/t"
+      server_group = server_group.g
+    }
+  }
+}

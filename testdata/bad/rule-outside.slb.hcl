@@ -1,0 +1,3 @@
+rule "tom" {
+  url = "/tom"
+}

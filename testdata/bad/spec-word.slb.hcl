@@ -1,0 +1,1 @@
+load_balancer "lb" { spec = "slb.s1.smal" }

@@ -1,0 +1,5 @@
+instance "a" { protocol = "udp_echo" }
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "udp" "4789" {}
+}
