@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"time"
 
@@ -198,6 +199,7 @@ func (e *engine) observe(ev health.Event) {
 	e.verdicts[t] = ev
 	if l := e.listenerOf(ev.Listener); l != nil {
 		e.retable(l)
+		l.drainSick(ev)
 	}
 	e.broadcast()
 	e.log.Info("health", "listener", ev.Listener, "backend", ev.Backend, "health", ev.Health.String(), "reason", ev.Reason)
@@ -259,6 +261,24 @@ func (e *engine) await(ctx context.Context, ok func() bool) error {
 		case <-changed:
 		case <-ctx.Done():
 			return ctx.Err()
+		}
+	}
+}
+
+// drainSick gives the connections to a server that fell ill the time of a drain to end
+// by themselves, as the product does, unless it gets well meanwhile.
+func (l *listener) drainSick(ev health.Event) {
+	for _, p := range l.spec.Pools() {
+		for i, b := range p.Backends {
+			if p.Owner != ev.Listener || b.Name != ev.Backend || b.CheckEndpoint != ev.Endpoint {
+				continue
+			}
+			switch table := l.tables[slices.Index(l.spec.Pools(), p)]; {
+			case ev.Health == balance.Normal:
+				l.handler.Keep(p.Owner, b.Name, b.Endpoint)
+			case ev.Health == balance.Abnormal && table.Shares()[i] == 0:
+				l.handler.Drain(p.Owner, b.Name, b.Endpoint, time.Now().Add(l.spec.Drain))
+			}
 		}
 	}
 }

@@ -51,6 +51,9 @@ func warnShadowed(d *decoder, s *site, l *Listener, targets map[target]*Rule) {
 		}
 	}
 	for n, r := range l.Rules {
+		if r.Domain != "" && r.Domain[0] != '*' {
+			continue // nothing is more specific than a name
+		}
 		normal, _ := normalURL(r.URL)
 		for _, other := range domains {
 			if moreSpecific(other, r.Domain) && targets[target{other, normal}] == nil {

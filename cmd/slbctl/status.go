@@ -66,9 +66,20 @@ func (v *view) balancer(lb control.LoadBalancer) {
 	fmt.Fprintf(v, "%s  %s  %s\n", lb.Address, lb.IP, v.painted(lb.Status))
 	for _, l := range lb.Listeners {
 		name := strings.TrimPrefix(l.Address, lb.Address+".")
-		fmt.Fprintf(v, "  %s  %s  %s  %s\n  %s, %s, %s\n", name, endpoint(lb.IP, l.Bound), l.Scheduler, v.painted(l.Status),
+		fmt.Fprintf(v, "  %s  %s  %s  %s\n  %s, %s, %s", name, endpoint(lb.IP, l.Bound), l.Scheduler, v.painted(l.Status),
 			count(l.Connections, "open connection"), count(l.Requests, "request"), count(l.Errors, "error"))
+		if l.Denied > 0 {
+			fmt.Fprintf(v, ", %d kept out by the access list", l.Denied)
+		}
+		if l.Dropped > 0 {
+			fmt.Fprintf(v, ", %d beyond the balancer's spec", l.Dropped)
+		}
+		v.WriteByte('\n')
 		v.backends(l.Backends)
+		for _, r := range l.Rules {
+			fmt.Fprintf(v, "    %s  %s  %s\n", strings.TrimPrefix(r.Address, l.Address+"."), r.Domain+r.URL, r.Scheduler)
+			v.backends(r.Backends)
+		}
 	}
 	v.WriteByte('\n')
 }

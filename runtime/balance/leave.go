@@ -11,8 +11,9 @@ type Leaver struct {
 // Leaving says which open connections of a listener a change ends, at the latest when
 // their drain is over: all of them, or those to some of its servers. A listener that
 // is gone, serves no more or listens elsewhere loses all; otherwise it is the servers
-// whose endpoint it has no more, in any of its pools. A balancer ends no other: a
-// server that is unhealthy or has weight 0 keeps what it has. Either may be nil.
+// whose endpoint it has no more, in any of its pools. No change ends others: a server
+// of weight 0 keeps what it has, and one that falls ill too, for as long as a drain.
+// Either may be nil.
 func Leaving(before, after *Listener) (all bool, servers []Leaver) {
 	if before == nil || !before.Serving {
 		return false, nil

@@ -127,27 +127,38 @@ func (h *Handler) drain(leaves func(*assignment) bool, deadline time.Time) <-cha
 // server is one of h's again, by its endpoint: they live on as if nothing had been.
 // When it returns that is done.
 func (h *Handler) Return(from *Handler) {
-	server := from.server.Load()
-	if server == nil {
-		return
-	}
-	theirs := make(map[*tally]bool)
-	for _, t := range from.tallies() {
-		theirs[t] = true
-	}
 	served := make(map[netip.AddrPort]bool)
 	for _, p := range h.pools {
 		for _, b := range p.spec.Backends {
 			served[b.Endpoint] = true
 		}
 	}
+	from.undrain(func(a *assignment) bool { return served[a.endpoint()] }).Wait()
+}
+
+// Keep takes back the Drain of one backend: the server has got well again.
+func (h *Handler) Keep(owner, backend string, endpoint netip.AddrPort) {
+	k := backendKey{owner, backend}
+	h.undrain(func(a *assignment) bool { return a.backend.backendKey == k && a.endpoint() == endpoint })
+}
+
+// undrain ends the drain of those flows that stay; the group is done when it is.
+func (h *Handler) undrain(stays func(*assignment) bool) *sync.WaitGroup {
 	var marked sync.WaitGroup
+	server := h.server.Load()
+	if server == nil {
+		return &marked
+	}
+	ours := make(map[*tally]bool)
+	for _, t := range h.tallies() {
+		ours[t] = true
+	}
 	for _, w := range server.workers {
 		marked.Add(1)
 		mark := func() {
 			defer marked.Done()
 			w.eachAssigned(func(a *assignment, timed func()) {
-				if a.drain != nil && theirs[a.backend] && served[a.endpoint()] {
+				if a.drain != nil && ours[a.backend] && stays(a) {
 					a.undrain()
 					timed()
 				}
@@ -157,7 +168,7 @@ func (h *Handler) Return(from *Handler) {
 			marked.Done()
 		}
 	}
-	marked.Wait()
+	return &marked
 }
 
 // Active is the number of flows that a pool's backend still has.

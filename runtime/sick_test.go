@@ -1,0 +1,60 @@
+package runtime_test
+
+import (
+	"testing"
+	"time"
+
+	"slbctl/runtime/control"
+	"slbctl/spec"
+)
+
+// TestIllServersKeepTheirConnectionsForADrain lets a server fail its checks while a
+// connection to it stands: the balancer ends the connection when the drain is over,
+// unless the server has got well by then.
+func TestIllServersKeepTheirConnectionsForADrain(t *testing.T) {
+	for name, recovers := range map[string]bool{"stays ill": false, "gets well": true} {
+		t.Run(name, func(t *testing.T) {
+			c := oneServer(network(t), 400*time.Millisecond)
+			// The check looks at another port, which can be closed without the server's own.
+			c.Instances[1].Ports = []uint16{80, 81}
+			c.LoadBalancers[0].Listeners[0].HealthCheck.Port = 81
+			d := start(t, t.TempDir())
+			d.mustApply(c)
+			v := visit(t, c)
+			v.mustGet(t, "ECS02")
+
+			closed := clone(t, c)
+			closed.Instances[1].Ports = []uint16{80}
+			if err := d.request(closed, control.WaitNone); err != nil {
+				t.Fatal(err)
+			}
+			began := time.Now()
+			eventually(t, "the server is ill", func() bool {
+				return d.status().LoadBalancers[0].Listeners[0].Backends[0].Health == "abnormal"
+			})
+			v.mustGet(t, "ECS02")
+			if !recovers {
+				v.wantCut(t)
+				if took := time.Since(began); took < 400*time.Millisecond {
+					t.Errorf("cut after %v, before the drain was over", took)
+				}
+				return
+			}
+			d.mustApply(c)
+			time.Sleep(600 * time.Millisecond) // past the end of the drain that was
+			v.mustGet(t, "ECS02")
+		})
+	}
+}
+
+// clone is a deep enough copy to change instances in.
+func clone(t *testing.T, c *spec.Config) *spec.Config {
+	t.Helper()
+	out := *c
+	out.Instances = nil
+	for _, i := range c.Instances {
+		copied := *i
+		out.Instances = append(out.Instances, &copied)
+	}
+	return &out
+}
