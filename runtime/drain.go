@@ -52,6 +52,7 @@ func (b draining) over() bool {
 // retire takes out of service what the committed change leaves behind: sockets
 // at once, connections and instances when they are drained.
 func (e *engine) retire(c *change) {
+	e.closeUnused(false)
 	e.retireNames(c)
 	e.probe(c.compiled)
 	running := served(instancesOf(c.after))
@@ -60,8 +61,9 @@ func (e *engine) retire(c *change) {
 	d := newDrain(leaving, serving(leaving, without(instancesOf(c.before), running)))
 	if len(leaving) > 0 {
 		e.begin(d)
+	} else {
+		e.closeUnused(true)
 	}
-	e.closeUnused()
 	// Instances that connections drain to say "Connection: close" from now on; those
 	// that none does are stopped.
 	if err := e.fleet.set(e.life, e.wanted(c.after)); err != nil {
@@ -74,8 +76,9 @@ func (e *engine) retire(c *change) {
 
 // closeUnused closes the sockets and access logs that nobody uses any more. The
 // answers of UDP sessions leave through the socket that the clients sent to, and what
-// drains is logged, so what drains keeps both.
-func (e *engine) closeUnused() {
+// drains is logged, so both stay for what drains; and, before it is known what
+// drains, all of them.
+func (e *engine) closeUnused(drainsKnown bool) {
 	served, draining, logs := map[place]bool{}, map[place]bool{}, map[string]bool{}
 	use := func(places map[place]bool, l *balance.Listener) {
 		places[placeOf(l)] = true
@@ -98,7 +101,7 @@ func (e *engine) closeUnused() {
 	for at, socket := range e.sockets {
 		switch {
 		case served[at]:
-		case at.udp && draining[at]:
+		case at.udp && (draining[at] || !drainsKnown):
 			socket.Serve(nil)
 		default:
 			unused = append(unused, at)
@@ -111,7 +114,7 @@ func (e *engine) closeUnused() {
 	}
 	var silent []string
 	for path := range e.logs {
-		if !logs[path] {
+		if drainsKnown && !logs[path] {
 			silent = append(silent, path)
 		}
 	}
@@ -245,7 +248,7 @@ func (e *engine) finish(d *drain, backends []draining) {
 	e.drains = slices.DeleteFunc(e.drains, func(o *drain) bool { return o == d })
 	e.broadcast()
 	e.mu.Unlock()
-	e.closeUnused()
+	e.closeUnused(true)
 }
 
 // WaitDrained implements control.Engine.

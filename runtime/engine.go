@@ -46,7 +46,8 @@ type engine struct {
 	changed   chan struct{} // closed and replaced at every verdict and drain
 	drains    []*drain
 	names     *dns.Server
-	problems  []string // what could not be brought back at the start
+	problems  []string    // what could not be brought back at the start
+	noting    *time.Timer // writes the verdicts down; nil = nothing new
 
 	fleet  *fleet
 	prober *health.Prober
@@ -113,6 +114,7 @@ func newEngine(life context.Context, dir string, opt Options, shutdown context.C
 // withdrawn first, since life has ended.
 func (e *engine) close() error {
 	e.busy <- struct{}{}
+	e.writeVerdicts()
 	e.prober.Close()
 	e.mu.Lock()
 	names := e.names
@@ -201,6 +203,7 @@ func (e *engine) observe(ev health.Event) {
 		e.retable(l)
 		l.drainSick(ev)
 	}
+	e.noteVerdicts()
 	e.broadcast()
 	e.log.Info("health", "listener", ev.Listener, "backend", ev.Backend, "health", ev.Health.String(), "reason", ev.Reason)
 }

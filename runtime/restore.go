@@ -27,6 +27,7 @@ func (e *engine) restore(ctx context.Context) error {
 	if saved.Generation == 0 {
 		return e.fleet.set(ctx, nil) // what an adopted child serves is nobody's
 	}
+	e.prober.Restore(readVerdicts(e.dir))
 	c := &change{
 		before: e.live, after: saved, old: map[string]*listener{}, sick: map[target]bool{}, lenient: true,
 		req:  control.Request{Generation: saved.Generation, Config: saved.Config},

@@ -124,7 +124,7 @@ func (e *engine) probe(generations ...[]*balance.Listener) {
 			for t := range probed(l) {
 				if !seen[t.target] {
 					seen[t.target] = true
-					targets = append(targets, health.Target{Listener: t.owner, Backend: t.backend, Endpoint: t.target.endpoint, Check: t.pool.Check})
+					targets = append(targets, health.Target{Listener: t.owner, Backend: t.backend, Endpoint: t.target.endpoint, Check: t.pool.Check, Group: t.pool.Group})
 				}
 			}
 		}

@@ -1,6 +1,8 @@
 package balance
 
 import (
+	"strconv"
+	"strings"
 	"time"
 
 	"slbctl/spec"
@@ -61,4 +63,15 @@ func newCheck(hc spec.HealthCheck) Check {
 		}
 	}
 	return c
+}
+
+// String lists the classes as the language writes them: "http_2xx or http_3xx".
+func (c Codes) String() string {
+	var classes []string
+	for n := 2; n <= 5; n++ {
+		if c&(1<<n) != 0 {
+			classes = append(classes, "http_"+strconv.Itoa(n)+"xx")
+		}
+	}
+	return strings.Join(classes, " or ")
 }

@@ -56,3 +56,17 @@ func (v *Verdict) Observe(ok bool, c Check) (changed bool) {
 
 // Health returns the verdict so far.
 func (v *Verdict) Health() Health { return v.health }
+
+// MarshalText gives the word that String does.
+func (h Health) MarshalText() ([]byte, error) { return []byte(h.String()), nil }
+
+// UnmarshalText reads it back; any other word is Unavailable.
+func (h *Health) UnmarshalText(word []byte) error {
+	*h = Unavailable
+	for _, known := range [...]Health{Normal, Abnormal} {
+		if string(word) == known.String() {
+			*h = known
+		}
+	}
+	return nil
+}

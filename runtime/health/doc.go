@@ -24,20 +24,23 @@ import (
 	"slbctl/runtime/balance"
 )
 
-// Target is one backend of one listener to be probed.
+// Target is one backend of a pool to be probed.
 type Target struct {
-	Listener string // resource address
-	Backend  string // its name within the listener
+	Listener string // resource address of the listener or rule whose pool it is
+	Backend  string // its name within the pool
 	Endpoint netip.AddrPort
 	Check    balance.Check
+	// Group is what the backend is a member of. Targets of one group that are checked
+	// alike, whoever asks, cost one probe. Empty = the target shares with none.
+	Group string
 }
 
 // Event tells the health of a target.
 type Event struct {
-	Listener string
-	Backend  string
-	Endpoint netip.AddrPort
-	Health   balance.Health
-	Reason   string
-	Since    time.Time // when Health last changed
+	Listener string         `json:"listener"`
+	Backend  string         `json:"backend"`
+	Endpoint netip.AddrPort `json:"endpoint"`
+	Health   balance.Health `json:"health"`
+	Reason   string         `json:"reason"`
+	Since    time.Time      `json:"since"` // when Health last changed
 }

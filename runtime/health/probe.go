@@ -8,6 +8,8 @@ import (
 	"net/netip"
 	"syscall"
 	"time"
+
+	"slbctl/runtime/balance"
 )
 
 type outcome int
@@ -24,16 +26,22 @@ type result struct {
 	cause   string
 }
 
-// probeFunc probes an endpoint. It returns within timeout, and at once when ctx ends.
-type probeFunc func(ctx context.Context, endpoint netip.AddrPort, timeout time.Duration) result
+// probeFunc probes an endpoint. It returns within the check's timeout, and at once when
+// ctx ends.
+type probeFunc func(ctx context.Context, endpoint netip.AddrPort, c balance.Check) result
+
+// dial connects a socket to an endpoint.
+func dial(ctx context.Context, network string, endpoint netip.AddrPort, timeout time.Duration) (net.Conn, error) {
+	dialer := net.Dialer{Timeout: timeout, KeepAlive: -1}
+	dialer.SetMultipathTCP(false)
+	return dialer.DialContext(ctx, network, endpoint.String())
+}
 
 // connect is the TCP check: the handshake completes in time. No data is sent, and
 // the connection ends with RST as the product's does, so that it leaves nothing
 // behind in TIME_WAIT.
 func connect(ctx context.Context, endpoint netip.AddrPort, timeout time.Duration) result {
-	dialer := net.Dialer{Timeout: timeout, KeepAlive: -1}
-	dialer.SetMultipathTCP(false)
-	conn, err := dialer.DialContext(ctx, "tcp", endpoint.String())
+	conn, err := dial(ctx, "tcp", endpoint, timeout)
 	if err != nil {
 		return judge(err, timeout)
 	}
@@ -41,6 +49,11 @@ func connect(ctx context.Context, endpoint netip.AddrPort, timeout time.Duration
 	_ = conn.(*net.TCPConn).SetLinger(0)
 	_ = conn.Close()
 	return result{outcome: passed}
+}
+
+func isErrno(err error) bool {
+	var errno syscall.Errno
+	return errors.As(err, &errno)
 }
 
 // judge turns a failed connect into a result. What this machine lacks is no

@@ -42,7 +42,7 @@ func newScript(mode string) *script {
 	return s
 }
 
-func (s *script) probe(ctx context.Context, _ netip.AddrPort, timeout time.Duration) result {
+func (s *script) probe(ctx context.Context, _ netip.AddrPort, c balance.Check) result {
 	s.mu.Lock()
 	s.starts = append(s.starts, time.Now())
 	s.mu.Unlock()
@@ -58,9 +58,9 @@ func (s *script) probe(ctx context.Context, _ netip.AddrPort, timeout time.Durat
 	}
 	select {
 	case <-ctx.Done():
-	case <-time.After(timeout):
+	case <-time.After(c.Timeout):
 	}
-	return result{failed, fmt.Sprintf("no answer within %v", timeout)}
+	return result{failed, fmt.Sprintf("no answer within %v", c.Timeout)}
 }
 
 func (s *script) count() int {
@@ -351,7 +351,7 @@ func TestReplacementSideBySide(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		next := target("a")
 		next.Endpoint = netip.MustParseAddrPort("127.0.0.2:80")
-		p := newProber(func(Event) {}, func(_ context.Context, at netip.AddrPort, _ time.Duration) result {
+		p := newProber(func(Event) {}, func(_ context.Context, at netip.AddrPort, _ balance.Check) result {
 			if at == next.Endpoint {
 				return result{failed, "connection refused"}
 			}
