@@ -45,12 +45,21 @@ type runtimeStopCmd struct{}
 func (c *runtimeStopCmd) Run(s *session) error {
 	_, err := control.Dial(workingFolder)
 	was := err == nil
+	var orphans []string
+	if !was {
+		if orphans, err = runtime.Orphans(s.ctx, workingFolder); err != nil {
+			return err
+		}
+	}
 	if err := runtime.Stop(s.ctx, workingFolder); err != nil {
 		return err
 	}
 	text := "The runtime was not running."
-	if was {
+	switch {
+	case was:
 		text = "The runtime has stopped. `slbctl runtime start` brings back what was applied."
+	case len(orphans) > 0:
+		text = fmt.Sprintf("The runtime was not running; %s that it left behind stopped.", count(int64(len(orphans)), "instance"))
 	}
 	_, err = fmt.Fprintln(s.stdout, text)
 	return err
