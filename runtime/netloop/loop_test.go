@@ -278,6 +278,37 @@ func TestTimersWakeTheLoop(t *testing.T) {
 	}
 }
 
+// TestBusyLoopsDoNotHoldUpTheWorld keeps loops in the wait that the scheduler is not
+// told of, and stops the world many times.
+func TestBusyLoopsDoNotHoldUpTheWorld(t *testing.T) {
+	set := start(t, 2)
+	done := make(chan struct{})
+	var posting sync.WaitGroup
+	for _, l := range set.Loops() {
+		posting.Go(func() {
+			for {
+				select {
+				case <-done:
+					return
+				default:
+					l.Post(func() {})
+					time.Sleep(100 * time.Microsecond)
+				}
+			}
+		})
+	}
+	const stops = 50
+	began := time.Now()
+	for range stops {
+		runtime.GC()
+	}
+	if took := time.Since(began); took > patience/2 {
+		t.Errorf("%d collections took %v", stops, took)
+	}
+	close(done)
+	posting.Wait()
+}
+
 func TestBuffersAndPipesAreUsedAgain(t *testing.T) {
 	l := start(t, 1).Loops()[0]
 	on(t, l, func() {

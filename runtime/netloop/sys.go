@@ -133,6 +133,16 @@ func epollAdd(epoll, fd int, event *unix.EpollEvent) unix.Errno {
 	return e
 }
 
+// epollPoll blocks for milliseconds at most, so the scheduler need not know. It returns
+// -1 when a signal ended it early: the runtime then wants the thread to come by.
+func epollPoll(epoll int, events []unix.EpollEvent, milliseconds int) int {
+	n, _, e := unix.RawSyscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(milliseconds), 0, 0)
+	if e != 0 {
+		return -1
+	}
+	return int(n)
+}
+
 // epollWait may block, so it tells the scheduler. A signal ends it early with no events.
 func epollWait(epoll int, events []unix.EpollEvent, milliseconds int) int {
 	n, _, e := unix.Syscall6(unix.SYS_EPOLL_PWAIT, uintptr(epoll), uintptr(unsafe.Pointer(unsafe.SliceData(events))), uintptr(len(events)), uintptr(milliseconds), 0, 0)
