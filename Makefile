@@ -1,6 +1,7 @@
 # make demo   the SLB tutorial, for real, on this machine
 # make test   everything that CI checks
 # make bench  what a plan, a pick, a connection and a simulated request cost
+# make bench-peers  the same work through slbctl, HAProxy and nginx, side by side
 # make build  bin/slbctl
 
 GO ?= go
@@ -11,7 +12,10 @@ export GOFLAGS += -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1 && echo a
 # The race detector takes a C compiler.
 RACE = $(shell command -v gcc >/dev/null && echo -race)
 
-.PHONY: build demo test lint tools bench golden
+# Packages that ./... leaves out because of where they lie.
+TESTDATA = ./testdata ./testdata/bench ./testdata/client ./testdata/wire
+
+.PHONY: build demo test lint tools bench bench-peers golden
 
 build:
 	$(GO) build -trimpath -o bin/slbctl ./cmd/slbctl
@@ -27,8 +31,8 @@ test: tools lint
 lint:
 	@unformatted=$$(gofmt -l cmd spec planner runtime sim testdata); \
 	if [ -n "$$unformatted" ]; then echo "not gofmt-clean:"; echo "$$unformatted"; exit 1; fi
-	$(GO) vet ./... ./testdata ./testdata/client
-	$(GO) tool staticcheck ./... ./testdata ./testdata/client
+	$(GO) vet ./... $(TESTDATA)
+	$(GO) tool staticcheck ./... $(TESTDATA)
 
 # tools installs what the tests can make use of: a C compiler for the race detector,
 # and dig, which asks the name server. Where that cannot be, they go on without.
@@ -39,7 +43,14 @@ tools:
 	  echo "not installed, going on without:" $$missing
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./cmd/slbctl ./spec ./planner ./planner/state ./runtime/balance ./runtime/netloop ./runtime/proxy ./sim
+	$(GO) test -run '^$$' -bench . -benchmem ./cmd/slbctl ./spec ./planner ./planner/state ./runtime/balance ./runtime/http1 ./runtime/netloop ./runtime/proxy ./sim
+
+# bench-peers takes a quarter of an hour; ROW=http-64,tcp-bulk selects rows, ROUNDS=n
+# and DURATION=seconds set how often and how long each program is measured. It installs
+# HAProxy, nginx and wrk, for which it must be root once.
+bench-peers: build
+	./testdata/bench/install.sh
+	$(GO) run ./testdata/bench -slbctl bin/slbctl -row "$(ROW)" -rounds $(or $(ROUNDS),3) -duration $(or $(DURATION),4)
 
 # golden rewrites what the golden files hold; look at the difference afterwards.
 golden:

@@ -80,6 +80,10 @@ func (e *engine) listenerStatus(l *spec.Listener, live *listener) control.Listen
 		Backends: e.poolStatus(live, 0, count.Backends),
 		Rules:    []control.Rule{},
 	}
+	if k, ok := e.sockets[placeOf(live.spec)].(*proxy.UDPSocket); ok {
+		d := k.Dropped()
+		s.Dropped += d.Sessions + d.Bandwidth + d.TooLong + d.Overflow
+	}
 	for n, r := range live.spec.Rules {
 		s.Rules = append(s.Rules, control.Rule{
 			Address: r.Address, Domain: r.Domain, URL: r.URL, Scheduler: r.Scheduler,

@@ -72,7 +72,7 @@ func (v *view) balancer(lb control.LoadBalancer) {
 			fmt.Fprintf(v, ", %d kept out by the access list", l.Denied)
 		}
 		if l.Dropped > 0 {
-			fmt.Fprintf(v, ", %d beyond the balancer's spec", l.Dropped)
+			fmt.Fprintf(v, ", %d dropped beyond the limits", l.Dropped)
 		}
 		v.WriteByte('\n')
 		v.backends(l.Backends)

@@ -41,7 +41,7 @@ type Listener struct {
 	BytesOut    int64     `json:"bytes_out"` // to clients
 	Connections int64     `json:"connections"`
 	Denied      int64     `json:"denied"`  // clients that the access list keeps out
-	Dropped     int64     `json:"dropped"` // clients beyond what the balancer's spec allows
+	Dropped     int64     `json:"dropped"` // clients, and datagrams, beyond what may be passed on
 	Errors      int64     `json:"errors"`  // connections that got no server, on L7 requests
 	Port        uint16    `json:"port"`
 	Protocol    string    `json:"protocol"`
