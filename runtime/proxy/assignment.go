@@ -83,17 +83,30 @@ func (d *drain) leave() {
 // when one server has replaced another.
 func (h *Handler) Drain(owner, backend string, endpoint netip.AddrPort, deadline time.Time) <-chan struct{} {
 	k := backendKey{owner, backend}
-	return h.drain(func(a *assignment) bool { return a.backend.backendKey == k && a.endpoint() == endpoint }, deadline)
+	if server := h.server.Load(); server != nil {
+		server.closeIdle(endpoint)
+	}
+	return h.drain(func(a *assignment) bool { return a.backend.backendKey == k && a.endpoint() == endpoint }, false, deadline)
 }
 
-// DrainAll drains all backends at once, for a listener that is removed.
+// DrainAll drains all backends at once, for a listener that is removed. Clients of an
+// HTTP listener, also those that ask nothing now, may make one more request until the
+// deadline; its answer tells them that the connection ends.
 func (h *Handler) DrainAll(deadline time.Time) <-chan struct{} {
-	return h.drain(func(*assignment) bool { return true }, deadline)
+	if server := h.server.Load(); server != nil && h.http != nil {
+		h.http.closing.Store(true)
+		for _, p := range h.pools {
+			for _, b := range p.spec.Backends {
+				server.closeIdle(b.Endpoint)
+			}
+		}
+	}
+	return h.drain(func(*assignment) bool { return true }, true, deadline)
 }
 
-// drain marks the flows on each loop. The drain counts the loops that have not
+// drain marks the flows on each loop, and the clients of HTTP if they go as well. The drain counts the loops that have not
 // done so yet as well, so it cannot end early.
-func (h *Handler) drain(leaves func(*assignment) bool, deadline time.Time) <-chan struct{} {
+func (h *Handler) drain(leaves func(*assignment) bool, clients bool, deadline time.Time) <-chan struct{} {
 	d := &drain{done: make(chan struct{})}
 	server := h.server.Load()
 	if server == nil {
@@ -114,6 +127,9 @@ func (h *Handler) drain(leaves func(*assignment) bool, deadline time.Time) <-cha
 					timed()
 				}
 			})
+			if clients {
+				w.eachClient(h, func(c *httpConn) { c.goBy(d, until) })
+			}
 			d.leave()
 		}
 		if !w.loop.Post(mark) {
@@ -133,17 +149,17 @@ func (h *Handler) Return(from *Handler) {
 			served[b.Endpoint] = true
 		}
 	}
-	from.undrain(func(a *assignment) bool { return served[a.endpoint()] }).Wait()
+	from.undrain(func(a *assignment) bool { return served[a.endpoint()] }, true).Wait()
 }
 
 // Keep takes back the Drain of one backend: the server has got well again.
 func (h *Handler) Keep(owner, backend string, endpoint netip.AddrPort) {
 	k := backendKey{owner, backend}
-	h.undrain(func(a *assignment) bool { return a.backend.backendKey == k && a.endpoint() == endpoint })
+	h.undrain(func(a *assignment) bool { return a.backend.backendKey == k && a.endpoint() == endpoint }, false)
 }
 
 // undrain ends the drain of those flows that stay; the group is done when it is.
-func (h *Handler) undrain(stays func(*assignment) bool) *sync.WaitGroup {
+func (h *Handler) undrain(stays func(*assignment) bool, clients bool) *sync.WaitGroup {
 	var marked sync.WaitGroup
 	server := h.server.Load()
 	if server == nil {
@@ -163,6 +179,9 @@ func (h *Handler) undrain(stays func(*assignment) bool) *sync.WaitGroup {
 					timed()
 				}
 			})
+			if clients {
+				w.eachClient(h, (*httpConn).stay)
+			}
 		}
 		if !w.loop.Post(mark) {
 			marked.Done()

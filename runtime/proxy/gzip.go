@@ -130,29 +130,22 @@ func (z *compressor) frameUp(last, flush bool) {
 	}
 }
 
-// answerPacked passes on the head of an answer, which is the first n bytes of b, and
-// compresses its body.
-func (c *httpConn) answerPacked(back *http1.Back, b []byte, n int) {
+// answerPacked passes on the head of an answer and compresses what has come of its
+// body.
+func (c *httpConn) answerPacked(back *http1.Back, body []byte) {
 	w, s := c.worker, c.server
 	back.Gzip = true
 	c.packer = w.compressor()
 	c.streams = w.http.response.Length < 0
 	w.http.head = w.http.response.AppendHead(w.http.head[:0], back)
-	chunks, used, done, err := c.packer.pack(&s.body, b[n:], c.streams)
+	chunks, used, done, err := c.packer.pack(&s.body, body, c.streams)
 	if err != nil {
-		s.ends = true
-		c.lane.errors.Add(1)
-		c.refuse(http.StatusBadGateway)
+		c.badAnswer()
 		return
 	}
-	s.ends = s.ends || n+used < len(b)
-	s.answered, c.stage = true, answering
-	c.progress()
+	s.ends = s.ends || used < len(body)
 	w.http.head = append(w.http.head, chunks...)
-	c.lane.out.Add(int64(len(w.http.head)))
-	if c.send(w.http.head) && done {
-		c.finish()
-	}
+	c.passAnswer(w.http.head, done)
 }
 
 // bodyPacked compresses more of the body.

@@ -3,7 +3,9 @@
 package proxy
 
 import (
+	"net/http"
 	"net/netip"
+	"slices"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -26,6 +28,8 @@ const (
 	// at once would reset the connection and could destroy the answer on its way.
 	lingerTime  = 2 * time.Second
 	lingerBytes = 1 << 20
+
+	statusClientGone = 499 // in the access log only, as nginx and the product have it
 )
 
 // stage is where the client's side of an exchange stands.
@@ -38,6 +42,7 @@ const (
 	connecting              // a server is being connected, or a descriptor is waited for
 	asking                  // the server has the request, or gets its body; its answer is awaited
 	answering               // the answer's head has gone to the client
+	settling                // the answer is complete, but not all of it written
 	leaving                 // what is left is written, then the connection ends
 	lingering               // our side has ended; what the client still sends is thrown away
 )
@@ -65,9 +70,12 @@ type httpConn struct {
 
 	packer *compressor // of the answer's body, nil = it goes on as it is
 
+	going *drain // of a listener that goes; nil = it stays
+
 	timer netloop.Timer
 	armed int64 // when the timer fires; it is moved only when that is too late
 	due   int64 // when patience with this stage ends
+	goes  int64 // when going ends
 	began int64 // when the request's first byte came, in the loop's nanoseconds
 
 	lingered int   // bytes thrown away
@@ -81,6 +89,7 @@ type httpConn struct {
 	early      bool // in was never looked at
 	queued     bool // a turn was asked for
 	ends       bool // the connection ends with this exchange
+	last       bool // as the client has asked for, so that it sends nothing more
 	sent       bool // the whole request has been taken from the client
 	head       bool // the request's method is HEAD
 	idempotent bool
@@ -141,9 +150,7 @@ func (c *httpConn) Ready(ev netloop.Events) {
 	case idle, reading:
 		c.receive()
 	case asking, answering:
-		if !c.sent {
-			c.receiveBody()
-		}
+		c.receiveBody()
 	case lingering:
 		c.linger()
 	}
@@ -163,6 +170,9 @@ func (c *httpConn) arm(now int64) {
 	if c.drain != nil {
 		until = min(until, c.deadline)
 	}
+	if c.going != nil {
+		until = min(until, c.goes)
+	}
 	if !c.timer.Armed() || until < c.armed {
 		c.armed = until
 		c.worker.loop.Arm(&c.timer, time.Duration(until-now))
@@ -177,13 +187,42 @@ func (c *httpConn) Expired() {
 	now := c.worker.loop.Now()
 	switch {
 	case c.stage == ended:
-	case c.drained(now):
-		c.lane.cut.Add(1)
-		c.abort()
+	case c.drained(now), c.going != nil && now >= c.goes:
+		c.cutOff()
 	case now < c.due:
 		c.arm(now)
 	default:
 		c.timedOut()
+	}
+}
+
+// goBy lets the client stay until a time of the loop's clock, or its next answer.
+func (c *httpConn) goBy(d *drain, deadline int64) {
+	d.enter(1)
+	c.stay()
+	c.going, c.goes = d, deadline
+	c.arm(c.worker.loop.Now())
+}
+
+// stay takes that back.
+func (c *httpConn) stay() {
+	if c.going != nil {
+		c.going.leave()
+		c.going = nil
+	}
+}
+
+// cutOff ends the connection because the time of a drain is up.
+func (c *httpConn) cutOff() {
+	switch {
+	case c.backend != nil:
+		c.lane.cut.Add(1)
+		c.abort()
+	case c.out != nil:
+		c.front.cut.Add(1)
+		c.abort()
+	default:
+		c.close()
 	}
 }
 
@@ -193,27 +232,37 @@ func (c *httpConn) timedOut() {
 	case idle, lingering:
 		c.close()
 	case reading:
-		c.front.requests.Add(1)
-		c.refuse(408)
+		c.refuseUnread(http.StatusRequestTimeout)
 	case connecting:
 		if c.server == nil {
-			c.connect() // a descriptor may have come free
+			c.assign(c.kept) // a descriptor may have come free
 			return
 		}
 		c.connectFailed()
 	case asking:
-		if !c.sent && c.server.out == nil {
-			c.refuse(408) // the client owes us the rest of its request
-			return
+		c.noAnswer()
+	case answering:
+		if c.out == nil {
+			c.lane.timedOut.Add(1) // the server has stopped in the middle
+		} else {
+			c.front.timedOut.Add(1)
 		}
-		c.lane.timedOut.Add(1)
-		if c.handler.listener.Retry.Timeout && c.tryAnother() {
-			return
-		}
-		c.answerLate()
+		c.abort()
 	default:
 		c.front.timedOut.Add(1)
 		c.abort()
+	}
+}
+
+// noAnswer ends patience with an answer, or with what the client owes of its request.
+func (c *httpConn) noAnswer() {
+	if !c.sent && c.server.out == nil {
+		c.refuse(http.StatusRequestTimeout)
+		return
+	}
+	c.lane.timedOut.Add(1)
+	if !c.handler.listener.Retry.Timeout || !c.tryAnother() {
+		c.refuse(http.StatusGatewayTimeout)
 	}
 }
 
@@ -228,6 +277,12 @@ func (c *httpConn) again() {
 // send writes to the client and keeps what it does not take. It reports false when
 // the connection has broken and is gone.
 func (c *httpConn) send(b []byte) bool {
+	if c.out != nil { // interim answers that wait: rare, so the bytes may move twice
+		all := append(slices.Clone(c.out.Bytes()), b...)
+		c.worker.loop.Release(c.out)
+		c.out = c.worker.loop.Keep(all)
+		return true
+	}
 	n, errno := netloop.Send(c.fd, b)
 	if errno == again {
 		n = 0
@@ -261,10 +316,10 @@ func (c *httpConn) flush() bool {
 	switch c.stage {
 	case leaving:
 		c.leave()
+	case settling:
+		c.nextRequest()
 	case asking, answering:
-		if s := c.server; s.readable {
-			s.receive()
-		}
+		c.server.receive()
 	}
 	return c.stage != ended
 }
@@ -276,7 +331,7 @@ func (c *httpConn) leave() {
 		c.wait(c.handler.listener.RequestTimeout)
 		return
 	}
-	if !c.readable && c.sent {
+	if c.last && c.sent && !c.readable {
 		c.close()
 		return
 	}
@@ -308,10 +363,7 @@ func (c *httpConn) linger() {
 
 // gone ends an exchange whose client has left.
 func (c *httpConn) gone() {
-	if c.log != nil && c.stage > reading && c.stage < leaving {
-		c.status = 499
-		c.logged()
-	}
+	c.status = statusClientGone
 	c.close()
 }
 
@@ -321,14 +373,20 @@ func (c *httpConn) abort() {
 	c.close()
 }
 
-// close closes what is open and gives the record back.
+// close closes what is open and gives the record back. An exchange that it ends is
+// logged with what the client was told, 502 if that was nothing yet.
 func (c *httpConn) close() {
 	w := c.worker
+	if c.status == 0 {
+		c.status = http.StatusBadGateway
+	}
+	c.logged()
 	if c.server != nil {
 		c.server.close()
 		c.server = nil
 	}
 	c.give()
+	c.stay()
 	w.loop.Close(c.fd)
 	if c.out != nil {
 		w.loop.Release(c.out)

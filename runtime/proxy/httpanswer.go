@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"bytes"
 	"net/http"
 	"strconv"
 
@@ -15,14 +16,20 @@ import (
 // the turn over.
 func (s *serverConn) receive() {
 	c := s.client
-	for turn := 0; s.readable && s.client == c && c.out == nil; turn++ {
+	for turn := 0; (s.readable || s.early) && s.client == c && c.out == nil; turn++ {
 		if turn == readsPerTurn {
 			s.again()
 			return
 		}
-		scratch := s.worker.loop.Scratch()[headroom:]
-		have := copy(scratch, s.in)
-		n, errno := netloop.Recv(s.fd, scratch[have:])
+		scratch := s.worker.loop.Scratch()
+		have := copy(scratch[headroom:], s.in)
+		end := headroom + have
+		if s.early {
+			s.in, s.early = nil, false
+			c.answerHead(scratch[:end], headroom)
+			continue
+		}
+		n, errno := netloop.Recv(s.fd, scratch[end:])
 		switch {
 		case errno == again:
 			s.readable = false
@@ -30,20 +37,24 @@ func (s *serverConn) receive() {
 		case errno != 0 || n == 0:
 			s.over(errno == 0)
 			return
-		case n < len(scratch)-have && !s.partial:
+		case end+n < len(scratch) && !s.partial:
 			s.readable = false
 		}
 		s.touched = true
-		s.in = nil
-		if s.answered {
-			c.answerBody(scratch[:n])
-		} else {
-			c.answerHead(scratch[:have+n])
+		end += n
+		switch {
+		case s.answered:
+			c.answerBody(scratch[headroom:end])
+		case http1.Grown(scratch[headroom:end], have):
+			s.in = nil
+			c.answerHead(scratch[:end], headroom)
+		default:
+			s.in = append(s.in, scratch[end-n:end]...)
 		}
 	}
 }
 
-// Ready's turn that was asked for.
+// again asks for another turn.
 func (s *serverConn) again() {
 	if !s.queued {
 		s.queued = true
@@ -57,92 +68,70 @@ func (s *serverConn) over(clean bool) {
 	s.ends = true
 	switch {
 	case s.answered && clean && s.body.Open():
-		s.body.None()
 		if c.packer == nil || c.send(c.packer.end()) {
 			c.finish()
 		}
 	case s.answered:
 		// The client must not take what it has for a whole answer.
 		c.lane.errors.Add(1)
-		c.logged()
 		c.abort()
 	default:
 		c.serverLost()
 	}
 }
 
-// serverLost handles a server that went away before it answered.
-func (c *httpConn) serverLost() {
-	s := c.server
-	if s.reused && !s.touched && len(c.kept) > 0 {
-		// It had closed the connection while that was idle, and is not to blame: the
-		// same server gets the request on a fresh one.
-		s.close()
-		c.server = nil
-		c.lane.requests.Add(-1)
-		if !c.dial() {
-			c.assign(c.kept)
+// answerHead passes on the heads in buf, from at on: interim ones, then the answer's
+// with what has come of its body.
+func (c *httpConn) answerHead(buf []byte, at int) {
+	s, r := c.server, &c.worker.http.response
+	for {
+		n, err := r.Parse(buf[at:], c.head)
+		switch {
+		case err != nil:
+			c.badAnswer()
+			return
+		case n == 0:
+			s.in = append([]byte(nil), buf[at:]...)
+			return
+		case r.Status == http.StatusSwitchingProtocols:
+			c.switchProtocols(buf[at:], n)
+			return
+		case r.Status >= 200:
+			c.answer(buf, at, n)
+			return
+		case !c.interim():
+			return
 		}
-		return
+		if at += n; at == len(buf) {
+			return
+		}
+		if c.out != nil { // the rest comes when the client has taken this
+			s.in, s.early = append([]byte(nil), buf[at:]...), true
+			return
+		}
 	}
+}
+
+// interim passes a 1xx on to a client that can understand it. It reports whether the
+// exchange goes on.
+func (c *httpConn) interim() bool {
+	if c.minor == 0 {
+		return true
+	}
+	w := c.worker
+	w.http.head = w.http.response.AppendHead(w.http.head[:0], &http1.Back{})
+	return c.send(w.http.head)
+}
+
+// badAnswer tells the client that its server's answer cannot be understood.
+func (c *httpConn) badAnswer() {
 	c.lane.errors.Add(1)
 	c.refuse(http.StatusBadGateway)
 }
 
-// answerHead passes on the heads in b: interim ones, then the answer's with what has
-// come of its body.
-func (c *httpConn) answerHead(b []byte) {
-	s, w := c.server, c.worker
-	for {
-		r := &w.http.response
-		n, err := r.Parse(b, c.head)
-		switch {
-		case err != nil:
-			s.ends = true
-			c.lane.errors.Add(1)
-			c.refuse(http.StatusBadGateway)
-			return
-		case n == 0:
-			s.in = append([]byte(nil), b...)
-			return
-		case r.Status == http.StatusSwitchingProtocols:
-			c.switchProtocols(b, n)
-			return
-		case r.Status >= 200:
-			c.answer(b, n)
-			return
-		}
-		if b = c.interim(b, n); b == nil {
-			return
-		}
-	}
-}
-
-// interim passes a 1xx on to a client that can understand it, and returns what
-// follows; nil if there is nothing to do with it now.
-func (c *httpConn) interim(b []byte, n int) []byte {
-	w := c.worker
-	if c.minor > 0 {
-		w.http.head = w.http.response.AppendHead(w.http.head[:0], &http1.Back{})
-		if !c.send(w.http.head) {
-			return nil
-		}
-	}
-	rest := b[n:]
-	if len(rest) == 0 {
-		return nil
-	}
-	if c.out != nil {
-		c.server.in = append([]byte(nil), rest...)
-		c.server.readable = true
-		return nil
-	}
-	return rest
-}
-
-// answer passes on the head of the answer, which is the first n bytes of b, and
-// what has come of its body.
-func (c *httpConn) answer(b []byte, n int) {
+// answer passes on the head of the answer, which is the n bytes of buf from at on,
+// and what has come of its body.
+func (c *httpConn) answer(buf []byte, at, n int) {
 	s, w, r := c.server, c.worker, &c.worker.http.response
 	if r.Status >= 500 && c.handler.listener.Retry.Status5x && c.tryAnother() {
 		return
@@ -157,32 +146,28 @@ func (c *httpConn) answer(b []byte, n int) {
 	back := http1.Back{Minor: int(c.minor)}
 	c.cookie(&back, r.Status)
 	packs := c.compressible(r)
-	c.ends = c.ends || s.body.Open() && !packs || !c.sent || c.handler.http.closing.Load()
+	c.ends = c.ends || s.body.Open() && !packs || !c.sent || c.leaves()
 	back.Close = c.ends
 	if packs {
-		c.answerPacked(&back, b, n)
+		c.answerPacked(&back, buf[at+n:])
 		return
 	}
-	used, done, err := s.body.Feed(b[n:])
+	body := at + n
+	used, done, err := s.body.Feed(buf[body:])
 	if err != nil {
-		s.ends = true
-		c.lane.errors.Add(1)
-		c.refuse(http.StatusBadGateway)
+		c.badAnswer()
 		return
 	}
-	s.ends = s.ends || n+used < len(b)
+	s.ends = s.ends || body+used < len(buf)
 	w.http.head = r.AppendHead(w.http.head[:0], &back)
-	s.answered, c.stage = true, answering
+	out := w.joined(buf, body, body+used)
+	c.passAnswer(out, done)
+}
+
+// passAnswer sends the head of the answer with what has come of the body.
+func (c *httpConn) passAnswer(out []byte, done bool) {
+	c.server.answered, c.stage = true, answering
 	c.progress()
-	out := w.http.head
-	if from := headroom + n - len(w.http.head); from >= 0 {
-		scratch := w.loop.Scratch()
-		copy(scratch[from:], w.http.head)
-		out = scratch[from : headroom+n+used]
-	} else {
-		out = append(out, b[n:n+used]...)
-		w.http.head = out
-	}
 	c.lane.out.Add(int64(len(out)))
 	if c.send(out) && done {
 		c.finish()
@@ -213,33 +198,46 @@ func (c *httpConn) answerBody(b []byte) {
 // for another request, the client's for its next.
 func (c *httpConn) finish() {
 	s := c.server
-	if c.log != nil {
-		c.log.body += s.body.Bytes
-	}
 	c.logged()
+	keeps := s.reusable() && c.sent && c.drain == nil && c.going == nil && c.handler.listener.UpstreamKeepalive
 	c.give()
 	c.server = nil
 	c.worker.returnCompressor(c.packer)
 	c.packer = nil
-	if s.ends || s.partial || !c.sent || s.out != nil || !c.handler.listener.UpstreamKeepalive {
-		s.close()
-	} else {
+	if keeps {
 		s.client = nil
 		s.home.push(s)
+	} else {
+		s.close()
 	}
 	c.nextRequest()
 }
 
-// nextRequest goes on after an answer.
-func (c *httpConn) nextRequest() {
-	if c.ends || !c.sent {
-		c.leave()
-		return
+// reusable reports whether the server's connection may have another request: nothing
+// of the last exchange is on its way in either direction.
+func (s *serverConn) reusable() bool {
+	if s.ends || s.partial || s.out != nil || s.readable && !netloop.Quiet(s.fd) {
+		return false
 	}
-	c.stage = idle
-	c.wait(c.handler.listener.IdleTimeout)
-	if c.early || c.readable {
-		c.receive()
+	s.readable = false
+	return true
+}
+
+// nextRequest goes on after an answer. What has come meanwhile is looked at in a turn
+// of its own, so that no client keeps the loop, or its stack, to itself.
+func (c *httpConn) nextRequest() {
+	switch {
+	case c.ends || !c.sent:
+		c.leave()
+	case c.out != nil:
+		c.stage = settling
+		c.wait(c.handler.listener.RequestTimeout)
+	default:
+		c.stage = idle
+		c.wait(c.handler.listener.IdleTimeout)
+		if c.early || c.readable {
+			c.again()
+		}
 	}
 }
 
@@ -266,7 +264,6 @@ func (c *httpConn) cookie(back *http1.Back, status int) {
 func (c *httpConn) refuse(status int) {
 	w := c.worker
 	if c.stage == answering { // the client has a part of another answer
-		c.logged()
 		c.abort()
 		return
 	}
@@ -275,7 +272,10 @@ func (c *httpConn) refuse(status int) {
 		c.server = nil
 	}
 	c.give()
-	if status >= 500 {
+	switch {
+	case status == http.StatusServiceUnavailable:
+		c.front.dropped.Add(1)
+	case status > 500:
 		c.front.errors.Add(1)
 	}
 	c.status = uint16(status)
@@ -300,35 +300,21 @@ func (c *httpConn) redirect(r *http1.Request, to *balance.Redirect) {
 	c.finishOwn()
 }
 
+var endOfHead = []byte("\r\n\r\n")
+
 // finishOwn sends an answer that the balancer has made itself.
 func (c *httpConn) finishOwn() {
-	c.stage = answering
-	c.front.out.Add(int64(len(c.worker.http.head)))
-	c.logged()
-	if !c.send(c.worker.http.head) {
-		return
+	answer := c.worker.http.head
+	c.stage = settling
+	c.front.out.Add(int64(len(answer)))
+	if c.log != nil {
+		c.log.body = int64(len(answer) - bytes.Index(answer, endOfHead) - len(endOfHead))
 	}
-	c.nextRequest()
+	c.logged()
+	if c.send(answer) {
+		c.nextRequest()
+	}
 }
 
 // noServer tells the client that nobody can serve it.
 func (c *httpConn) noServer() { c.refuse(http.StatusBadGateway) }
-
-// answerLate tells the client that the server takes too long.
-func (c *httpConn) answerLate() { c.refuse(http.StatusGatewayTimeout) }
-
-// tryAnother gives the request to another server, if that is allowed and there is one.
-func (c *httpConn) tryAnother() bool {
-	if len(c.kept) == 0 {
-		return false
-	}
-	table := c.pool.table.Load()
-	if table == nil || len(c.tried)+1 >= c.attempts(table) {
-		return false
-	}
-	c.lane.errors.Add(1)
-	c.tried.Add(c.index)
-	c.hangUp()
-	c.assign(c.kept)
-	return true
-}

@@ -52,7 +52,8 @@ func (f *httpFront) appendLines(b []byte, port uint16) []byte {
 type httpScratch struct {
 	request  http1.Request
 	response http1.Response
-	head     []byte // the head on its way
+	unread   http1.Request // says nothing
+	head     []byte        // the head on its way
 	path     []byte
 	client   []byte
 	lines    []byte

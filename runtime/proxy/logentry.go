@@ -14,6 +14,7 @@ import (
 // logEntry is one exchange on its way to the access log. What the request says is
 // written down when it comes, since nothing of it is kept.
 type logEntry struct {
+	log            *AccessLog
 	prefix, suffix []byte
 	upstream       netip.AddrPort // the server asked last; zero = none
 	asked          int64          // when, in the loop's nanoseconds
@@ -26,8 +27,8 @@ type logEntry struct {
 func (c *httpConn) newLogEntry(r *http1.Request, head int) *logEntry {
 	w := c.worker
 	e := w.http.entry()
-	e.length = int64(head)
-	if c.handler.http.log.combined {
+	e.log, e.length = c.handler.http.log, int64(head)
+	if e.log.combined {
 		e.combined(c, r)
 	} else {
 		e.json(c, r)
@@ -41,16 +42,29 @@ func (e *logEntry) combined(c *httpConn, r *http1.Request) {
 	b = append(b, " - - ["...)
 	b = time.Now().AppendFormat(b, "02/Jan/2006:15:04:05 -0700")
 	b = append(b, "] \""...)
-	b = appendQuoted(b, r.Method)
-	b = append(b, ' ')
-	b = appendQuoted(b, r.Target)
-	b = append(b, " HTTP/1."...)
-	e.prefix = append(b, byte('0'+r.Minor), '"')
+	if len(r.Method) > 0 {
+		b = appendQuoted(b, r.Method)
+		b = append(b, ' ')
+		b = appendQuoted(b, r.Target)
+		b = append(b, ' ')
+	}
+	b = appendVersion(b, r)
+	e.prefix = append(b, '"')
 	b = append(e.suffix, " \""...)
 	b = appendHeader(b, r, "referer")
 	b = append(b, "\" \""...)
 	b = appendHeader(b, r, "user-agent")
 	e.suffix = append(b, "\"\n"...)
+}
+
+// appendVersion appends the version that a request was made in, "-" for what could not
+// be read.
+func appendVersion(b []byte, r *http1.Request) []byte {
+	if len(r.Method) == 0 {
+		return append(b, '-')
+	}
+	b = append(b, "HTTP/1."...)
+	return append(b, byte('0'+r.Minor))
 }
 
 func appendHeader(b []byte, r *http1.Request, name string) []byte {
@@ -84,8 +98,8 @@ func (e *logEntry) json(c *httpConn, r *http1.Request) {
 	}
 	b = append(b, `,"scheme":"`...)
 	b = append(b, l.Protocol...)
-	b = append(b, `","server_protocol":"HTTP/1.`...)
-	b = append(b, byte('0'+r.Minor))
+	b = append(b, `","server_protocol":"`...)
+	b = appendVersion(b, r)
 	b = append(b, `","slb_vport":`...)
 	b = strconv.AppendUint(b, uint64(l.Port), 10)
 	b = append(b, `,"slbid":"`...)
@@ -111,10 +125,13 @@ func (c *httpConn) logged() {
 		return
 	}
 	c.log = nil
+	if s := c.server; s != nil && s.answered {
+		e.body = s.body.Bytes
+	}
 	w := c.worker
 	now := w.loop.Now()
 	b := w.http.line[:0]
-	if c.handler.http.log.combined {
+	if e.log.combined {
 		b = append(b, ' ')
 		b = strconv.AppendUint(b, uint64(c.status), 10)
 		b = append(b, ' ')
@@ -123,7 +140,7 @@ func (c *httpConn) logged() {
 		b = e.outcome(b, c, now)
 	}
 	w.http.line = b
-	c.handler.http.log.lanes[w.loop.Index()].add(e.prefix, b, e.suffix)
+	e.log.lanes[w.loop.Index()].add(e.prefix, b, e.suffix)
 	w.http.returnEntry(e)
 }
 

@@ -122,7 +122,7 @@ func (s *Server) Close() error {
 		_ = k.Close() // always nil
 	}
 	for ep := range upstreams {
-		s.forget(ep)
+		s.closeIdle(ep)
 	}
 	for _, w := range s.workers {
 		w.loop.Post(w.resetAll)
@@ -158,6 +158,20 @@ func (w *worker) eachAssigned(f func(a *assignment, timed func())) {
 			if s.backend != nil {
 				f(&s.assignment, s.armIdle)
 			}
+		}
+	}
+}
+
+// eachClient calls f for every client of a Handler's listener, whatever generation its
+// last request was of; HTTP only.
+func (w *worker) eachClient(h *Handler, f func(*httpConn)) {
+	if h.http == nil {
+		return
+	}
+	front := h.front.lane(w.loop.Index())
+	for c := w.https.next; c != &w.https; c = c.next {
+		if c.front == front {
+			f(c)
 		}
 	}
 }

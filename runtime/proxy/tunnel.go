@@ -13,10 +13,8 @@ import (
 // tunnel of the two connections: from here on they are a connection on L4.
 func (c *httpConn) switchProtocols(b []byte, n int) {
 	s, w := c.server, c.worker
-	if !c.upgrade || !c.sent {
-		s.ends = true
-		c.lane.errors.Add(1)
-		c.refuse(http.StatusBadGateway)
+	if !c.upgrade || !c.sent || s.out != nil {
+		c.badAnswer() // nobody has asked, or the server cannot know it yet
 		return
 	}
 	c.drop()
@@ -37,6 +35,10 @@ func (c *httpConn) tunnel() {
 	t := w.record()
 	t.socket, t.handler, t.source, t.began = c.socket, c.handler, c.source, c.began
 	t.front, t.admitted, t.assignment = c.front, c.admitted, c.assignment
+	if c.going != nil {
+		t.drainUntil(c.going, c.goes)
+		c.stay()
+	}
 	t.prev, t.next = w.conns.prev, &w.conns
 	t.prev.next, t.next.prev = t, t
 	t.client.take(c.fd, c.out, c.readable, c.partial)

@@ -42,11 +42,11 @@ func (s *Server) upstreamOf(ep netip.AddrPort) *upstream {
 	return u
 }
 
-// forget closes the connections that wait at an endpoint, which is about to go.
-func (s *Server) forget(ep netip.AddrPort) {
+// closeIdle closes the connections that wait at an endpoint: whoever is there goes. A
+// listener that still has it connects anew.
+func (s *Server) closeIdle(ep netip.AddrPort) {
 	s.mu.Lock()
 	u := s.upstreams[ep]
-	delete(s.upstreams, ep)
 	s.mu.Unlock()
 	if u == nil {
 		return
@@ -125,6 +125,8 @@ type serverConn struct {
 	answered  bool // the answer's head has been passed on
 	touched   bool // something of the answer has come
 	ends      bool // not to be used again
+	deaf      bool // it reads no more of the request
+	early     bool // in has more than an unfinished head
 	readable  bool
 	partial   bool // a short read does not mean that nothing is left
 	queued    bool // a turn was asked for
@@ -141,7 +143,6 @@ func (s *serverConn) Ready(ev netloop.Events) {
 	if ev&(netloop.Urgent|netloop.PeerFin|netloop.Hup|netloop.Err) != 0 {
 		s.partial = true
 	}
-	c := s.client
 	switch {
 	case s.fd < 0:
 	case s.idle:
@@ -154,9 +155,7 @@ func (s *serverConn) Ready(ev netloop.Events) {
 		if ev&netloop.Out != 0 && s.out != nil && !s.flush() {
 			return
 		}
-		if s.readable && c.out == nil {
-			s.receive()
-		}
+		s.receive()
 	}
 }
 
@@ -200,7 +199,7 @@ func (s *serverConn) flush() bool {
 			return true
 		} else if errno != 0 {
 			// The server may have answered before it stopped reading.
-			s.ends = true
+			s.deaf, s.ends = true, true
 			s.worker.loop.Release(s.out)
 			s.out = nil
 			break
@@ -211,9 +210,7 @@ func (s *serverConn) flush() bool {
 		}
 		c.progress()
 	}
-	if !c.sent {
-		c.receiveBody()
-	}
+	c.receiveBody()
 	return s.client == c && c.server == s
 }
 
