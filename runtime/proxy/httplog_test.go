@@ -1,0 +1,187 @@
+//go:build linux
+
+package proxy
+
+import (
+	"bufio"
+	"encoding/json"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"slbctl/runtime/balance"
+	"slbctl/spec"
+)
+
+// loggedWeb is web with an access log; lines closes the log and reads it.
+func loggedWeb(t testing.TB, loops int, l *balance.Listener, format string) (k *Socket, h *Handler, lines func() []string) {
+	t.Helper()
+	if err := l.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	s := startServer(t, loops)
+	path := filepath.Join(t.TempDir(), "log")
+	log, err := s.OpenAccessLog(path, format)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if k, err = s.Bind(anyPort); err != nil {
+		t.Fatal(err)
+	}
+	h = handle(l, nil)
+	h.LogTo(log)
+	k.Serve(h)
+	return k, h, func() []string {
+		if err := log.Close(); err != nil {
+			t.Fatal(err)
+		}
+		b, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Split(strings.TrimSpace(string(b)), "\n")
+	}
+}
+
+// TestHTTPEveryEndIsLoggedOnce ends exchanges in every way there is, each behind one that
+// ends well on the same connection.
+func TestHTTPEveryEndIsLoggedOnce(t *testing.T) {
+	backend := startBackend(t, func(c *net.TCPConn) {
+		for r := bufio.NewReader(c); ; {
+			req, err := http.ReadRequest(r)
+			if err != nil {
+				return
+			}
+			switch req.URL.Path {
+			case "/hangs-up":
+				return
+			case "/silent":
+			case "/stops":
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort")
+			case "/cut":
+				io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nshort")
+				return
+			case "/until-end":
+				io.WriteString(c, "HTTP/1.1 200 OK\r\n\r\nuntil the end")
+				return
+			case "/ws":
+				io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+				io.Copy(io.Discard, r)
+				return
+			default:
+				io.WriteString(c, ok)
+			}
+		}
+	})
+	const upgrade = "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
+	for _, test := range []struct {
+		name, request string
+		leave         bool // the client hangs up instead of waiting
+		status        float64
+		upstream      any
+		body          float64
+	}{
+		{"well", getLine("/"), false, 200, 200.0, 2},
+		{"malformed head", "GET / HTTP/1.1\r\nHost : h\r\n\r\n", false, 400, "-", 16},
+		{"malformed body", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false, 400, "-", 16},
+		{"malformed path", getLine("/../x"), false, 400, "-", 16},
+		{"half a head", "GET / HTTP/1.1\r\nHo", false, 408, "-", 20},
+		{"half a body", "POST /silent HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", false, 408, "-", 20},
+		{"no rule", "GET / HTTP/1.1\r\nHost: ruled\r\n\r\n", false, 404, "-", 14},
+		{"redirect", "GET / HTTP/1.1\r\nHost: moved\r\n\r\n", false, 302, "-", 0},
+		{"hangs up", "POST /hangs-up HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", false, 502, "-", 16},
+		{"nobody there", "GET / HTTP/1.1\r\nHost: down\r\n\r\n", false, 502, "-", 16},
+		{"silent", getLine("/silent"), false, 504, "-", 20},
+		{"stops", getLine("/stops"), false, 200, 200.0, 5},
+		{"cut", getLine("/cut"), false, 200, 200.0, 5},
+		{"until the end", getLine("/until-end"), false, 200, 200.0, 13},
+		{"client leaves", getLine("/silent"), true, 499, "-", 0},
+		{"client leaves the body", "POST /silent HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", true, 499, "-", 0},
+		{"client leaves the answer", getLine("/stops"), true, 499, 200.0, 5},
+		{"tunnel", upgrade, false, 101, "-", 0},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			l := httpListenerOf(backend)
+			l.RequestTimeout, l.IdleTimeout = 100*time.Millisecond, 50*time.Millisecond
+			ruleTo(l, "r", "ruled", "/only", backend)
+			ruleTo(l, "d", "down", "", closedPort(t))
+			ruleTo(l, "m", "moved", "", netip.AddrPort{}).Redirect = &balance.Redirect{Scheme: "https", Code: 302}
+			l.Rules[2].Backends = nil
+			k, h, lines := loggedWeb(t, 1, l, spec.AccessLogJSON)
+			c := talkTo(t, k)
+			c.say(getLine("/first"))
+			c.want(200, "ok")
+			c.say(test.request)
+			if test.leave {
+				eventually(t, "the server has been asked", func() bool { return h.Counters().Backends["a"].Requests == 2 })
+				if test.upstream != "-" {
+					c.r.ReadString('t') // the body has begun
+				}
+				abort(c.TCPConn)
+			} else {
+				io.Copy(io.Discard, c.r)
+			}
+			c.Close()
+			atRest(t, h)
+			got := lines()
+			if len(got) != 2 {
+				t.Fatalf("%d lines:\n%s", len(got), strings.Join(got, "\n"))
+			}
+			for i, want := range []map[string]any{
+				{"request_uri": "/first", "status": 200.0, "body_bytes_sent": 2.0},
+				{"status": test.status, "upstream_status": test.upstream, "body_bytes_sent": test.body},
+			} {
+				var line map[string]any
+				if err := json.Unmarshal([]byte(got[i]), &line); err != nil {
+					t.Fatalf("%v in %s", err, got[i])
+				}
+				for key, value := range want {
+					if line[key] != value {
+						t.Errorf("line %d: %s is %v, want %v", i, key, line[key], value)
+					}
+				}
+				if took, ok := line["request_time"].(float64); !ok || took < 0 || took > 5 {
+					t.Errorf("line %d: request_time is %v", i, line["request_time"])
+				}
+			}
+		})
+	}
+}
+
+func TestHTTPCombinedLogOfABadRequest(t *testing.T) {
+	k, h, lines := loggedWeb(t, 1, httpListenerOf(), spec.AccessLogCombined)
+	raw(t, k, "GET / HTTP/1.1\r\nHost : \"h\r\n\r\n")
+	atRest(t, h)
+	if got := lines(); len(got) != 1 || !strings.HasSuffix(got[0], `"-" 400 16 "-" "-"`) {
+		t.Errorf("%q", got)
+	}
+}
+
+// TestHTTPLogOfAnEarlierGeneration ends an exchange that began under a listener with an
+// access log on a server of one that has none.
+func TestHTTPLogOfAnEarlierGeneration(t *testing.T) {
+	l := httpListenerOf(fullSocket(t))
+	l.ConnectTimeout = 100 * time.Millisecond
+	k, h, lines := loggedWeb(t, 1, l, spec.AccessLogJSON)
+	c := talkTo(t, k)
+	c.say(getLine("/"))
+	eventually(t, "the request is under way", func() bool { return h.Active("l", "a") == 1 })
+	next := httpListenerOf(always(t, ok))
+	next.Prepare()
+	after := handle(next, h)
+	k.Serve(after)
+	c.want(200, "ok")
+	c.say(getLine("/"))
+	c.want(200, "ok")
+	c.Close()
+	atRest(t, after)
+	if got := lines(); len(got) != 1 || !strings.Contains(got[0], `"status":200`) {
+		t.Errorf("%q, want the first exchange", got)
+	}
+}
