@@ -186,17 +186,17 @@ func toList(names []string) []any {
 	return list
 }
 
-// lookup returns an attribute, or absent. A port that is not set is recorded as 0,
-// and is absent to whoever reads a plan.
+// lookup returns an attribute, or absent. A port or limit that is not set is recorded
+// as 0, and is absent to whoever reads a plan.
 func lookup(m map[string]any, key string) any {
-	if v, ok := m[key]; ok && !isUnsetPort(key, v) {
+	if v, ok := m[key]; ok && !isUnset(key, v) {
 		return v
 	}
 	return absent
 }
 
-func isUnsetPort(key string, value any) bool {
-	return (key == "port" || key == "backend_port") && value == 0.0
+func isUnset(key string, value any) bool {
+	return (key == "port" || key == "backend_port" || key == "max_connections") && value == 0.0
 }
 
 func sortedKeys(a, b map[string]any) []string {

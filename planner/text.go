@@ -221,7 +221,7 @@ func brief(v any) any {
 	short := map[string]any{}
 	for key, value := range object {
 		named := nameOf(map[string]any{key: value}) != ""
-		unset := isEmpty(value) || isUnsetPort(key, value)
+		unset := isEmpty(value) || isUnset(key, value)
 		if !named && !unset {
 			short[key] = value
 		}

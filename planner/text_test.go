@@ -139,7 +139,7 @@ func TestTextOfTraffic(t *testing.T) {
 			Backends: []sim.ForeseenShare{{Address: "instance.ECS01", ShareBefore: 0.5, ShareAfter: 2.0 / 3}, {Address: "instance.ECS02", ShareBefore: 0.5, ShareAfter: third}},
 			Survives: []sim.Survival{{Loss: "instance.ECS01", OK: true, Detail: "100% on ECS02"}, {Loss: "instance.ECS02", OK: true}, {Loss: "zone=cn-hangzhou-b", OK: true, Detail: "100% on ECS02"}}},
 		{Listener: at("81"), Method: "exact", Backends: []sim.ForeseenShare{{Address: "instance.ECS01", ShareBefore: 1}}},
-		{Listener: at("82"), Method: "simulated", TrafficMoved: 0.5, ClientsMoved: &half, ClientsMovedMin: &third,
+		{Listener: at("82"), Method: "simulated", TrafficMoved: 0.5, ConnectionsEnded: []string{"127.0.0.1:8080"}, DrainSeconds: 30, ClientsMoved: &half, ClientsMovedMin: &third,
 			Backends: append(many, sim.ForeseenShare{Address: "127.0.0.1:8080", ShareBefore: 0.5}), Survives: []sim.Survival{{Loss: "instance.web[0]", Detail: "nobody is left"}}},
 		{Listener: at("83"), Method: "exact", Backends: []sim.ForeseenShare{{Address: "instance.ECS01", ShareAfter: 1}}},
 	}

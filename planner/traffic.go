@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"slbctl/planner/state"
@@ -54,7 +55,7 @@ func (p *printer) traffic(plan *Plan) {
 		if t.Method != method && t.Method != "exact" {
 			mark = "  (" + t.Method + ")"
 		}
-		fmt.Fprintf(p, "  %-*s  %-12s  %s%s\n", width, t.Listener, schedulers(c), connections(t, c, changes[spec.Parent(t.Listener)]), mark)
+		fmt.Fprintf(p, "  %-*s  %-12s  %s%s\n", width, t.Listener, schedulers(c), connections(t, changes), mark)
 		if c == nil || c.Action != Delete {
 			isNew := c != nil && c.Action == Create
 			p.shares(t, isNew)
@@ -84,42 +85,57 @@ func schedulers(c *Change) string {
 }
 
 // connections says what becomes of those that are open.
-func connections(t *sim.Traffic, c, balancer *Change) string {
-	if c == nil {
-		return "in place"
+func connections(t *sim.Traffic, changes map[string]*Change) string {
+	c, end := changes[t.Listener], "are closed"
+	if t.DrainSeconds > 0 {
+		end = fmt.Sprintf("drain for up to %gs", t.DrainSeconds)
 	}
-	if c.Before == nil {
+	switch balancer := changes[spec.Parent(t.Listener)]; {
+	case c != nil && c.Before == nil:
 		return "new"
-	}
-	end := ending(c)
-	if c.After == nil {
+	case c != nil && c.After == nil:
 		return "goes; its connections " + end
-	}
-	if moved(balancer) {
+	case moved(balancer):
 		return "moves to " + inline(balancer.After.Attributes["address"]) + "; its connections " + end
 	}
-	var leaving []string
-	for _, b := range t.Backends {
-		if b.ShareBefore > 0 && b.ShareAfter == 0 {
-			leaving = append(leaving, b.Address)
-		}
+	text := "in place"
+	if len(t.ConnectionsEnded) > 0 {
+		text += "; connections to " + servers(t.ConnectionsEnded) + " " + end
 	}
-	switch {
-	case len(leaving) == 0:
-		return "in place, no connection closed"
-	case len(leaving) > 3:
-		return fmt.Sprintf("in place; connections to %d servers %s", len(leaving), end)
+	if stopping := stopping(t, changes); len(stopping) > 0 {
+		text += "; stopping " + servers(stopping) + " closes what it has"
 	}
-	return "in place; connections to " + strings.Join(leaving, ", ") + " " + end
+	if text == "in place" {
+		text += ", no connection closed"
+	}
+	return text
 }
 
-// ending is how the connections of what goes away end.
-func ending(c *Change) string {
-	drain, _ := c.Before.Attributes["drain"].(string)
-	if drain == "" || drain == "0s" {
-		return "are closed"
+// servers names them, unless they are many.
+func servers(names []string) string {
+	if len(names) > 3 {
+		return fmt.Sprintf("%d servers", len(names))
 	}
-	return "drain for up to " + drain
+	return strings.Join(names, ", ")
+}
+
+// stopping lists the servers of a listener that stay and whose instance is stopped: it
+// is not the balancer that ends their connections, and nothing drains.
+func stopping(t *sim.Traffic, changes map[string]*Change) (names []string) {
+	stopped := func(r *spec.Resource) bool { return r.Attributes["status"] == spec.StatusStopped }
+	for _, b := range t.Backends {
+		c := changes[b.Address]
+		if i := strings.LastIndexByte(b.Address, ':'); c == nil && i > 0 {
+			c = changes[b.Address[:i]] // a server that is listed twice
+		}
+		if c == nil || c.Before == nil || c.After == nil || slices.Contains(t.ConnectionsEnded, b.Address) {
+			continue
+		}
+		if stopped(c.After) && !stopped(c.Before) {
+			names = append(names, b.Address)
+		}
+	}
+	return names
 }
 
 // moved says whether a balancer gets another address.

@@ -16,7 +16,11 @@ type Traffic struct {
 	// possible for these shares; null where clients have no server of their own.
 	ClientsMoved    *float64 `json:"clients_moved"`
 	ClientsMovedMin *float64 `json:"clients_moved_min"`
-	Listener        string   `json:"listener"`
+	// ConnectionsEnded are the servers whose open connections the balancer ends with the
+	// change, as balance.Leaving has it, and DrainSeconds how long they have until then.
+	ConnectionsEnded []string `json:"connections_ended"`
+	DrainSeconds     float64  `json:"drain_seconds"`
+	Listener         string   `json:"listener"`
 	// Method is exact where shares are counted over one period or table of the core,
 	// and simulated for wlc, whose shares depend on how long connections last: it is
 	// given connections that all last equally long.
@@ -114,7 +118,7 @@ func (f forecast) same(g forecast) bool {
 	if f.Listener == nil || g.Listener == nil {
 		return f.Listener == g.Listener
 	}
-	return f.Scheduler == g.Scheduler && slices.Equal(f.usable, g.usable) &&
+	return f.Endpoint == g.Endpoint && f.Scheduler == g.Scheduler && slices.Equal(f.usable, g.usable) &&
 		slices.EqualFunc(f.Backends, g.Backends, func(a, b balance.Backend) bool {
 			return a.Name == b.Name && a.Weight == b.Weight && a.Endpoint == b.Endpoint
 		})
@@ -152,6 +156,10 @@ func compare(address string, before, after forecast) Traffic {
 		}
 	}
 	t.TrafficMoved = moved(t.Backends)
+	t.ConnectionsEnded = ended(before.Listener, after.Listener)
+	if before.Listener != nil {
+		t.DrainSeconds = before.Drain.Seconds()
+	}
 	if tables[0] != nil && tables[1] != nil {
 		if part, least, ok := balance.KeysMoved(tables[1], tables[0]); ok {
 			t.ClientsMoved, t.ClientsMovedMin = &part, &least
@@ -161,6 +169,28 @@ func compare(address string, before, after forecast) Traffic {
 		t.Survives = after.survivals()
 	}
 	return t
+}
+
+// ended names the servers whose connections a change ends, each once.
+func ended(before, after *balance.Listener) []string {
+	names := []string{}
+	add := func(name string) {
+		if !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	all, servers := balance.Leaving(before, after)
+	for _, s := range servers {
+		add(s.Name)
+	}
+	if all {
+		for _, p := range before.Pools() {
+			for _, b := range p.Backends {
+				add(b.Name)
+			}
+		}
+	}
+	return names
 }
 
 // moved sums up what each server loses. Where all traffic is served before and

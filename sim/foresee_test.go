@@ -4,7 +4,9 @@ import (
 	"encoding/json"
 	"math"
 	"net/netip"
+	"slices"
 	"testing"
+	"time"
 
 	"slbctl/spec"
 )
@@ -34,7 +36,7 @@ func TestForeseeJSON(t *testing.T) {
 		t.Fatal(err)
 	}
 	const want = `{"backends":[{"address":"instance.s0","share_after":0.75,"share_before":0.5},{"address":"instance.s1","share_after":0.25,"share_before":0.5}],` +
-		`"clients_moved":null,"clients_moved_min":null,"listener":"load_balancer.lb.listener[\"tcp:80\"]","method":"exact",` +
+		`"clients_moved":null,"clients_moved_min":null,"connections_ended":[],"drain_seconds":0,"listener":"load_balancer.lb.listener[\"tcp:80\"]","method":"exact",` +
 		`"survives":[{"detail":"100% on s1","loss":"instance.s0","ok":true},{"detail":"100% on s0","loss":"instance.s1","ok":true},` +
 		`{"detail":"100% on s1","loss":"zone=a","ok":true},{"detail":"100% on s0","loss":"zone=b","ok":true}],"traffic_moved":0.25}`
 	if string(got) != want {
@@ -180,5 +182,31 @@ func TestForeseeBrokenConfig(t *testing.T) {
 	c.Instances = nil
 	if _, err := Foresee(nil, c); err == nil {
 		t.Error("no error for a backend that does not exist")
+	}
+}
+
+// TestForeseeConnections: the balancer ends the connections to what it has no more, and
+// no others.
+func TestForeseeConnections(t *testing.T) {
+	cases := map[string]struct {
+		change func(*spec.Config)
+		ended  []string
+	}{
+		"weight 0":  {func(c *spec.Config) { c.LoadBalancers[0].Backends[0].Weight = 0 }, nil},
+		"stopped":   {func(c *spec.Config) { c.Instances[0].Status = spec.StatusStopped }, nil},
+		"removed":   {func(c *spec.Config) { c.LoadBalancers[0].Backends = c.LoadBalancers[0].Backends[1:] }, []string{"instance.s0"}},
+		"readdress": {func(c *spec.Config) { c.Instances[0].IP = netip.MustParseAddr("127.10.9.9") }, []string{"instance.s0"}},
+		"inactive":  {func(c *spec.Config) { c.LoadBalancers[0].Status = spec.StatusInactive }, []string{"instance.s0", "instance.s1"}},
+		"gone":      {func(c *spec.Config) { c.LoadBalancers = nil }, []string{"instance.s0", "instance.s1"}},
+		"moved":     {func(c *spec.Config) { c.LoadBalancers[0].IP = c.LoadBalancers[0].IP.Next() }, []string{"instance.s0", "instance.s1"}},
+	}
+	for name, test := range cases {
+		before, after := shop(spec.SchedulerRR, 100, 100), shop(spec.SchedulerRR, 100, 100)
+		before.LoadBalancers[0].Listeners[0].Drain = 30 * time.Second
+		test.change(after)
+		row := only(t, foreseen(t, before, after))
+		if !slices.Equal(row.ConnectionsEnded, test.ended) || row.DrainSeconds != 30 {
+			t.Errorf("%s: %v within %vs, want %v", name, row.ConnectionsEnded, row.DrainSeconds, test.ended)
+		}
 	}
 }
