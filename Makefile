@@ -54,5 +54,5 @@ bench-peers: build
 
 # golden rewrites what the golden files hold; look at the difference afterwards.
 golden:
-	$(GO) test ./spec ./planner ./sim -update
+	$(GO) test ./spec ./planner -update
 	$(GO) test ./cmd/slbctl -run TestScript -update

@@ -27,6 +27,7 @@ func mayImport() map[string][]string {
 	allowed := map[string][]string{
 		"spec":                        {},
 		"testdata":                    {},
+		"testdata/bench":              {"runtime/netloop"},
 		"testdata/client":             {},
 		"testdata/wire":               {},
 		"runtime/durable/durabletest": {"runtime/durable"},

@@ -3,6 +3,7 @@ package main
 import (
 	"bytes"
 	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -36,11 +37,23 @@ func TestReadme(t *testing.T) {
 	readme := read(t, "../../README.md")
 	_, tutorial, _ := strings.Cut(read(t, "../../testdata/quickstart/quickstart.slb.hcl"), "\n\n")
 	hcl := fenced(readme, "hcl")
-	if len(hcl) != 1 {
-		t.Fatalf("README has %d blocks of HCL, want the tutorial", len(hcl))
+	if len(hcl) != 2 {
+		t.Fatalf("README has %d blocks of HCL, want the tutorial and a web listener", len(hcl))
 	}
 	if diff := cmp.Diff(tutorial, hcl[0]); diff != "" {
 		t.Errorf("README's tutorial is not that of init:\n%s", diff)
+	}
+
+	folder := t.TempDir()
+	servers := "\ninstance \"a\" {}\n"
+	for _, group := range []string{"TOM", "JERRY"} {
+		servers += "server_group \"" + group + "\" {\n  backend { instance = instance.a }\n}\n"
+	}
+	if err := os.WriteFile(filepath.Join(folder, "web.slb.hcl"), []byte(hcl[1]+servers), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if _, diags := spec.Load(folder, spec.Options{}); diags.HasErrors() {
+		t.Errorf("README's web listener: %v", diags)
 	}
 
 	config, diags := spec.Load("../../testdata/quickstart", spec.Options{})
