@@ -105,19 +105,43 @@ func (g *ground) leaveGroups(o *outcome) error {
 		}
 	}
 	for _, a := range g.addresses {
-		r := o.next[a]
-		if r == nil || r.Kind != kindListener {
-			continue
-		}
-		group, _ := r.Attributes[serverGroupKey].(string)
-		if last := emptied[spec.Parent(a)]; group == "" && last != "" {
-			wrong.add(leftEmpty(a, last, a))
-		}
-		if group != "" && o.next[group] == nil {
-			wrong.add(leftEmpty(a, group, a))
+		if r := o.next[a]; r != nil && (r.Kind == kindListener || r.Kind == kindRule) {
+			g.stillWhole(o, r, emptied, &wrong)
 		}
 	}
 	return wrong.err()
+}
+
+// stillWhole refuses what would leave a listener or rule without what it names.
+func (g *ground) stillWhole(o *outcome, r *spec.Resource, emptied map[string]string, wrong *problems) {
+	group, _ := r.Attributes[serverGroupKey].(string)
+	redirect, redirects := r.Attributes[redirectKey].(map[string]any)
+	if last := emptied[spec.Parent(r.Address)]; r.Kind == kindListener && group == "" && !redirects && last != "" {
+		wrong.add(leftEmpty(r.Address, last, r.Address))
+	}
+	if group != "" && o.next[group] == nil {
+		wrong.add(leftEmpty(r.Address, group, r.Address))
+	}
+	if acl, _ := r.Attributes[aclKey].(string); acl != "" && o.next[acl] == nil {
+		wrong.add(fmt.Errorf("%s lets clients in by %s: name %s as well to destroy both, or take the list out of it first", r.Address, acl, r.Address))
+	}
+	if !redirects {
+		return
+	}
+	for a, gone := range g.recorded {
+		if gone.Kind == kindListener && o.next[a] == nil && spec.Parent(a) == balancerOf(r.Address) && gone.Attributes["port"] == redirect["port"] && gone.Attributes["protocol"] != "udp" {
+			wrong.add(fmt.Errorf("%s redirects to %s: name %s as well to destroy both, or send it elsewhere first", r.Address, a, r.Address))
+		}
+	}
+}
+
+// balancerOf is the load balancer of a listener, or of a rule's listener.
+func balancerOf(address string) string {
+	parent := spec.Parent(address)
+	if of := spec.Parent(parent); of != "" {
+		return of
+	}
+	return parent
 }
 
 func leftEmpty(who, gone, also string) error {
@@ -128,8 +152,11 @@ func leftEmpty(who, gone, also string) error {
 const (
 	backendsKey     = "backend"
 	serverGroupKey  = "server_group"
+	redirectKey     = "redirect"
+	aclKey          = "acl"
 	kindServerGroup = "server_group"
 	kindListener    = "listener"
+	kindRule        = "rule"
 )
 
 func memberOf(backend any) string {

@@ -1,6 +1,7 @@
 package planner_test
 
 import (
+	"fmt"
 	"testing"
 
 	"slbctl/planner"
@@ -148,5 +149,37 @@ func TestDestroyKeepsWhatIsNotNamed(t *testing.T) {
 	p := mustMake(t, w.input(t, config(t, quickstart())))
 	if got := p.Count(planner.Create); got != 3 || p.Count(planner.NoOp) != 3 {
 		t.Errorf("%d to create\n%s", got, summary(p))
+	}
+}
+
+// TestDestroyWhatIsInUse refuses to take from a web listener what it names.
+func TestDestroyWhatIsInUse(t *testing.T) {
+	lb := `load_balancer.SLB1.listener`
+	web := []spec.Resource{
+		instance("ECS01"),
+		resource("server_group.tom", attrs{"backend": []any{backend("ECS01")}}, "instance.ECS01"),
+		resource("acl.office", attrs{"entries": []any{"10.0.0.0/8"}, "ip_version": "ipv4"}),
+		balancer("SLB1", attrs{"backend": []any{backend("ECS01")}}),
+		resource(lb+`["http:80"]`, attrs{"protocol": "http", "port": 80.0, "acl": "acl.office", "acl_type": "white"}, "acl.office"),
+		resource(lb+`["http:80"].rule["tom"]`, attrs{"url": "/tom", "server_group": "server_group.tom"}, "server_group.tom"),
+		resource(lb+`["http:81"]`, attrs{"protocol": "http", "port": 81.0, "redirect": attrs{"port": 80.0, "code": 302.0}}),
+	}
+	for target, want := range map[string]string{
+		"server_group.tom": lb + `["http:80"].rule["tom"] would be left without backends when server_group.tom is destroyed: name ` +
+			lb + `["http:80"].rule["tom"] as well to destroy both, or give it another backend first`,
+		"acl.office":                   lb + `["http:80"] lets clients in by acl.office: name ` + lb + `["http:80"] as well to destroy both, or take the list out of it first`,
+		lb + `["http:80"]`:             lb + `["http:81"] redirects to ` + lb + `["http:80"]: name ` + lb + `["http:81"] as well to destroy both, or send it elsewhere first`,
+		lb + `["http:80"].rule["tom"]`: "",
+		lb + `["http:81"]`:             "",
+		"load_balancer.SLB1":           "",
+	} {
+		t.Run(target, func(t *testing.T) {
+			in := holding(t, web).input(t, nil)
+			in.Destroy, in.Targets = true, []string{target}
+			_, err := planner.Make(in)
+			if got := fmt.Sprint(err); want == "" && err != nil || want != "" && got != want {
+				t.Errorf("%s\nwant %s", got, want)
+			}
+		})
 	}
 }

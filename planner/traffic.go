@@ -64,7 +64,8 @@ func (p *printer) traffic(plan *Plan) {
 	}
 }
 
-// schedulers names a listener's scheduler, or the change of it.
+// schedulers names the scheduler of a listener or rule, or the change of it; a rule
+// without one of its own has none to name.
 func schedulers(c *Change) string {
 	if c == nil {
 		return ""
@@ -90,7 +91,7 @@ func connections(t *sim.Traffic, changes map[string]*Change) string {
 	if t.DrainSeconds > 0 {
 		end = fmt.Sprintf("drain for up to %gs", t.DrainSeconds)
 	}
-	switch balancer := changes[spec.Parent(t.Listener)]; {
+	switch balancer := changes[balancerOf(t.Listener)]; {
 	case c != nil && c.Before == nil:
 		return "new"
 	case c != nil && c.After == nil:

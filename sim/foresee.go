@@ -20,7 +20,7 @@ type Traffic struct {
 	// change, as balance.Leaving has it, and DrainSeconds how long they have until then.
 	ConnectionsEnded []string `json:"connections_ended"`
 	DrainSeconds     float64  `json:"drain_seconds"`
-	Listener         string   `json:"listener"`
+	Listener         string   `json:"listener"` // resource address; of a rule for its own servers
 	// Method is exact where shares are counted over one period or table of the core,
 	// and simulated for wlc, whose shares depend on how long connections last: it is
 	// given connections that all last equally long.
@@ -48,8 +48,8 @@ type Survival struct {
 	OK     bool   `json:"ok"`   // a server remains
 }
 
-// Foresee tells what a change does to the traffic of every listener that it changes
-// the servers, weights, scheduler or service of, in the order of their addresses.
+// Foresee tells what a change does to the traffic of every listener and rule that it
+// changes the servers, weights, scheduler or service of, in the order of their addresses.
 // Servers count as well unless their instance is stopped. before may be nil.
 func Foresee(before, after *spec.Config) ([]Traffic, error) {
 	old, err := forecasts(before)
@@ -68,22 +68,25 @@ func Foresee(before, after *spec.Config) ([]Traffic, error) {
 	}
 	for address, o := range old {
 		if _, stays := fresh[address]; !stays {
-			out = append(out, compare(address, o, forecast{}))
+			// A rule that goes leaves its listener behind.
+			out = append(out, compare(address, o, forecast{listener: fresh[o.listener.Address].listener}))
 		}
 	}
 	slices.SortFunc(out, func(a, b Traffic) int { return spec.CompareAddresses(a.Listener, b.Listener) })
 	return out, nil
 }
 
-// forecast is a listener that serves, and who of its servers is well. The zero value
-// stands for one that does not serve or does not exist.
+// forecast is a pool of a listener that serves, and who of its servers is well. The
+// zero value stands for one that does not serve or does not exist.
 type forecast struct {
-	*balance.Listener
-	usable []int
-	health func(int) balance.Health
+	*balance.Pool
+	listener *balance.Listener
+	route    string // which requests it gets: a rule's domain and URL
+	usable   []int
+	health   func(int) balance.Health
 }
 
-// forecasts returns the listeners that serve, by address.
+// forecasts returns the pools of the listeners that serve, by their owner.
 func forecasts(c *spec.Config) (map[string]forecast, error) {
 	if c == nil {
 		return nil, nil
@@ -101,24 +104,32 @@ func forecasts(c *spec.Config) (map[string]forecast, error) {
 		if !l.Serving {
 			continue
 		}
-		f := forecast{Listener: l, health: func(i int) balance.Health {
-			if stopped[l.Backends[i].Instance] {
-				return balance.Abnormal
+		for i, p := range l.Pools() {
+			if len(p.Backends) == 0 {
+				continue // a redirect answers
 			}
-			return balance.Normal
-		}}
-		f.usable = l.Usable(f.health)
-		out[l.Address] = f
+			f := forecast{Pool: p, listener: l, health: func(i int) balance.Health {
+				if stopped[p.Backends[i].Instance] {
+					return balance.Abnormal
+				}
+				return balance.Normal
+			}}
+			if i > 0 {
+				f.route = l.Rules[i-1].Domain + l.Rules[i-1].URL
+			}
+			f.usable = p.Usable(f.health)
+			out[p.Owner] = f
+		}
 	}
 	return out, nil
 }
 
 // same reports whether two forecasts send the same traffic to the same places.
 func (f forecast) same(g forecast) bool {
-	if f.Listener == nil || g.Listener == nil {
-		return f.Listener == g.Listener
+	if f.Pool == nil || g.Pool == nil {
+		return f.Pool == g.Pool
 	}
-	return f.Endpoint == g.Endpoint && f.Scheduler == g.Scheduler && slices.Equal(f.usable, g.usable) &&
+	return f.listener.Endpoint == g.listener.Endpoint && f.route == g.route && f.Scheduler == g.Scheduler && slices.Equal(f.usable, g.usable) &&
 		slices.EqualFunc(f.Backends, g.Backends, func(a, b balance.Backend) bool {
 			return a.Name == b.Name && a.Weight == b.Weight && a.Endpoint == b.Endpoint
 		})
@@ -139,7 +150,7 @@ func compare(address string, before, after forecast) Traffic {
 	}
 	var tables [2]*balance.Table
 	for side, f := range []forecast{after, before} { // servers that stay keep the new order
-		if f.Listener == nil {
+		if f.Pool == nil {
 			continue
 		}
 		if f.Scheduler == spec.SchedulerWLC {
@@ -156,38 +167,32 @@ func compare(address string, before, after forecast) Traffic {
 		}
 	}
 	t.TrafficMoved = moved(t.Backends)
-	t.ConnectionsEnded = ended(before.Listener, after.Listener)
-	if before.Listener != nil {
-		t.DrainSeconds = before.Drain.Seconds()
+	t.ConnectionsEnded = ended(before, after)
+	if before.Pool != nil {
+		t.DrainSeconds = before.listener.Drain.Seconds()
 	}
 	if tables[0] != nil && tables[1] != nil {
 		if part, least, ok := balance.KeysMoved(tables[1], tables[0]); ok {
 			t.ClientsMoved, t.ClientsMovedMin = &part, &least
 		}
 	}
-	if after.Listener != nil {
+	if after.Pool != nil {
 		t.Survives = after.survivals()
 	}
 	return t
 }
 
-// ended names the servers whose connections a change ends, each once.
-func ended(before, after *balance.Listener) []string {
+// ended names the servers of a pool whose connections a change ends, each once.
+func ended(before, after forecast) []string {
 	names := []string{}
-	add := func(name string) {
-		if !slices.Contains(names, name) {
-			names = append(names, name)
-		}
+	if before.Pool == nil {
+		return names
 	}
-	all, servers := balance.Leaving(before, after)
-	for _, s := range servers {
-		add(s.Name)
-	}
-	if all {
-		for _, p := range before.Pools() {
-			for _, b := range p.Backends {
-				add(b.Name)
-			}
+	all, leavers := balance.Leaving(before.listener, after.listener)
+	for _, b := range before.Backends {
+		leaves := slices.ContainsFunc(leavers, func(l balance.Leaver) bool { return l.Owner == before.Owner && l.Name == b.Name })
+		if (all || leaves) && !slices.Contains(names, b.Name) {
+			names = append(names, b.Name)
 		}
 	}
 	return names
@@ -233,6 +238,9 @@ func (f forecast) survivals() []Survival {
 		switch left {
 		case 0:
 			s.Detail = "no server is left, connections are refused"
+			if f.listener.Protocol == spec.ProtocolHTTP {
+				s.Detail = "no server is left, requests get 502"
+			}
 		case 1:
 			rest := slices.IndexFunc(f.usable, func(i int) bool { return !slices.Contains(lost[loss], i) })
 			s.Detail = "100% on " + strings.TrimPrefix(f.Backends[f.usable[rest]].Name, "instance.")

@@ -210,3 +210,43 @@ func TestForeseeConnections(t *testing.T) {
 		}
 	}
 }
+
+// TestForeseeRules: a rule's servers are foreseen under the rule's address, by the same
+// tables, and a rule that goes takes no connection with it that the listener still has
+// a server for.
+func TestForeseeRules(t *testing.T) {
+	const rule = listenerAddress + `.rule["tom"]`
+	web := func() *spec.Config {
+		c := shop(spec.SchedulerRR, 100, 100)
+		l := c.LoadBalancers[0].Listeners[0]
+		l.Protocol, l.Scheduler = spec.ProtocolHTTP, spec.SchedulerWRR
+		c.ServerGroups = []*spec.ServerGroup{{Meta: spec.Meta{Address: "server_group.tom", Name: "tom"}, Type: spec.GroupVServer,
+			Backends: []spec.Backend{{Instance: "instance.s0", Port: 80, Weight: 30}, {Instance: "instance.s1", Port: 80, Weight: 10}}}}
+		l.Rules = []*spec.Rule{{Meta: spec.Meta{Address: rule, Name: "tom"}, URL: "/tom", ServerGroup: "server_group.tom"}}
+		return c
+	}
+	cases := map[string]struct {
+		change func(*spec.Config)
+		after  []float64
+		moved  float64
+		ended  int
+	}{
+		"weights":  {func(c *spec.Config) { c.ServerGroups[0].Backends[1].Weight = 30 }, []float64{0.5, 0.5}, 0.25, 0},
+		"another":  {func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].Rules[0].URL = "/jerry" }, []float64{0.75, 0.25}, 0, 0},
+		"its rule": {func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].Rules = nil }, []float64{0, 0}, 1, 0},
+	}
+	for name, test := range cases {
+		after := web()
+		test.change(after)
+		rows := foreseen(t, web(), after)
+		if len(rows) != 1 {
+			t.Fatalf("%s: %d rows, want the rule's", name, len(rows))
+		}
+		row := rows[0]
+		if row.Listener != rule || len(row.Backends) != 2 || row.Backends[0].ShareBefore != 0.75 ||
+			row.Backends[0].ShareAfter != test.after[0] || row.Backends[1].ShareAfter != test.after[1] ||
+			math.Abs(row.TrafficMoved-test.moved) > 1e-9 || len(row.ConnectionsEnded) != test.ended {
+			t.Errorf("%s: %+v", name, row)
+		}
+	}
+}
