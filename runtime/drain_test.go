@@ -231,8 +231,9 @@ func TestInstanceListedTwice(t *testing.T) {
 	}
 	c := twice()
 	d.mustApply(c)
-	first, second := visit(t, c), visit(t, c)
+	first := visit(t, c)
 	first.mustGet(t, "ECS02")
+	second := visit(t, c)
 	second.mustGet(t, "ECS02")
 	once := twice()
 	once.LoadBalancers[0].Backends = once.LoadBalancers[0].Backends[:1]
