@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"runtime"
 	"sync"
 	"syscall"
 	"testing"
@@ -233,4 +234,17 @@ func settled(t testing.TB, h *Handler) Counters {
 func abort(c *net.TCPConn) {
 	c.SetLinger(0)
 	c.Close()
+}
+
+// allocsPerRun is testing.AllocsPerRun without its GOMAXPROCS of 1, under which a loop
+// would share its processor with the test.
+func allocsPerRun(runs int, f func()) float64 {
+	f()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	for range runs {
+		f()
+	}
+	runtime.ReadMemStats(&after)
+	return float64((after.Mallocs - before.Mallocs) / uint64(runs))
 }

@@ -400,7 +400,7 @@ func (c *httpConn) close() {
 func (c *httpConn) release() {
 	w := c.worker
 	w.loop.Stop(&c.timer)
-	w.releaseSmall(c.kept)
+	w.release(c.kept)
 	w.returnCompressor(c.packer)
 	c.prev.next, c.next.prev = c.next, c.prev
 	*c = httpConn{worker: w, fd: -1, sticky: -1, tried: c.tried[:0], queued: c.queued}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -83,7 +84,7 @@ func TestHTTPAllocatesNothing(t *testing.T) {
 			for range 1000 {
 				exchange()
 			}
-			if allocs := testing.AllocsPerRun(2000, exchange); allocs != 0 {
+			if allocs := allocsPerRun(2000, exchange); allocs != 0 {
 				t.Errorf("%v allocations for each request", allocs)
 			}
 		})

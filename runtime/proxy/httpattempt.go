@@ -121,7 +121,7 @@ func (c *httpConn) follow() {
 // that may turn out to have closed the connection.
 func (c *httpConn) retain(request []byte) {
 	if len(c.kept) == 0 {
-		c.kept = append(c.worker.small(), request...)
+		c.kept = c.worker.copyOf(request)
 	}
 }
 
@@ -201,7 +201,7 @@ func retries(l *balance.Listener) bool { return l.Retry.Timeout || l.Retry.Statu
 
 // drop gives the copy of the request back: it will not be sent again.
 func (c *httpConn) drop() {
-	c.worker.releaseSmall(c.kept)
+	c.worker.release(c.kept)
 	c.kept = nil
 }
 

@@ -130,7 +130,7 @@ func TestHTTPOwnAnswersInAPipeline(t *testing.T) {
 	l := httpListenerOf()
 	ruleTo(l, "a", "h", "/a", siteOf(t, func(int, *http.Request, []byte) string { asked.Add(1); return ok }))
 	_, k, h := web(t, 1, l)
-	const rounds = 20_000
+	const rounds = 5_000
 	var all strings.Builder
 	for range rounds {
 		all.WriteString(getLine("/none") + getLine("/a") + getLine("/none") + getLine("/none"))

@@ -59,7 +59,7 @@ type httpScratch struct {
 	lines    []byte
 	line     []byte
 
-	smalls      [][]byte // buffers for requests that may be sent again
+	kept        [len(keptSizes)][][]byte // free buffers for requests that may be sent again
 	entries     []*logEntry
 	compressors []*compressor
 }
@@ -77,30 +77,40 @@ func (p *httpScratch) entry() *logEntry {
 
 // returnEntry takes an entry back, unless its request was a large one.
 func (p *httpScratch) returnEntry(e *logEntry) {
-	if len(p.entries) < keptSmall && cap(e.prefix)+cap(e.suffix) <= 2*smallSize {
+	if len(p.entries) < keptBuffers && cap(e.prefix)+cap(e.suffix) <= 4<<10 {
 		p.entries = append(p.entries, e)
 	}
 }
 
-const (
-	smallSize = 2 << 10
-	keptSmall = 1024
-)
+// Sizes of the buffers that requests are kept in. Nearly all fit the first, those of
+// browsers with many cookies the second. They are sizes that the allocator has and no
+// powers of two: at those all buffers would lie on the same few sets of the cache.
+var keptSizes = [...]int{9 * 64, 42 * 64}
 
-// small lends an empty buffer.
-func (w *worker) small() []byte {
-	p := &w.http
-	if n := len(p.smalls); n > 0 {
-		b := p.smalls[n-1]
-		p.smalls = p.smalls[:n-1]
-		return b
+const keptBuffers = 1024 // of each size that a loop does not give back
+
+// copyOf keeps a request in a buffer of the loop.
+func (w *worker) copyOf(request []byte) []byte {
+	for i, size := range keptSizes {
+		if len(request) > size {
+			continue
+		}
+		free := &w.http.kept[i]
+		if n := len(*free); n > 0 {
+			b := (*free)[n-1]
+			*free = (*free)[:n-1]
+			return append(b, request...)
+		}
+		return append(make([]byte, 0, size), request...)
 	}
-	return make([]byte, 0, smallSize)
+	return append([]byte(nil), request...)
 }
 
-// releaseSmall takes a buffer back, unless it has grown.
-func (w *worker) releaseSmall(b []byte) {
-	if p := &w.http; cap(b) == smallSize && len(p.smalls) < keptSmall {
-		p.smalls = append(p.smalls, b[:0])
+// release takes the buffer of a request back, unless it was an unusual one.
+func (w *worker) release(b []byte) {
+	for i, size := range keptSizes {
+		if free := &w.http.kept[i]; cap(b) == size && len(*free) < keptBuffers {
+			*free = append(*free, b[:0])
+		}
 	}
 }

@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	fullRead     = 64 << 10 // a bulk transfer keeps reads of this size full, if none larger
 	readsPerTurn = 4        // full reads before the others of the loop have a turn
 	spliceAfter  = 4        // full reads in a row that make a direction a bulk transfer
 	spliceWhile  = 32 << 10 // bytes a splice must move for it to stay one
@@ -119,7 +120,7 @@ func (c *conn) endStream(src, dst *end) bool {
 
 // copy makes one recv and one send.
 func (c *conn) copy(src, dst *end) unix.Errno {
-	scratch := c.worker.loop.Scratch()
+	scratch := c.worker.loop.Scratch()[:fullRead]
 	n, errno := netloop.Recv(src.fd, scratch)
 	if errno != 0 || n == 0 {
 		return src.dry(errno)

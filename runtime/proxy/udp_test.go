@@ -563,7 +563,7 @@ func TestUDPDatagramsAllocateNothing(t *testing.T) {
 		}
 	}
 	exchange()
-	if n := testing.AllocsPerRun(1000, exchange); n != 0 {
+	if n := allocsPerRun(1000, exchange); n != 0 {
 		t.Errorf("%v allocations for a datagram and its answer", n)
 	}
 }
