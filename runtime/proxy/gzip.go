@@ -158,7 +158,7 @@ func (c *httpConn) bodyPacked(b []byte) {
 	}
 	s.ends = s.ends || used < len(b)
 	c.progress()
-	c.lane.out.Add(int64(len(chunks)))
+	c.passedOut(len(chunks))
 	if (len(chunks) == 0 || c.send(chunks)) && done {
 		c.finish()
 	}

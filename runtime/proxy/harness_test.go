@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if starved() {
+	if starved() || starvedHTTP() {
 		return
 	}
 	goleak.VerifyTestMain(m)

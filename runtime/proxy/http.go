@@ -76,6 +76,7 @@ type httpConn struct {
 	armed int64 // when the timer fires; it is moved only when that is too late
 	due   int64 // when patience with this stage ends
 	goes  int64 // when going ends
+	held  int64 // when more may be moved, for the bandwidth; 0 = now
 	began int64 // when the request's first byte came, in the loop's nanoseconds
 
 	lingered int   // bytes thrown away
@@ -173,6 +174,9 @@ func (c *httpConn) arm(now int64) {
 	if c.going != nil {
 		until = min(until, c.goes)
 	}
+	if c.held != 0 {
+		until = min(until, c.held)
+	}
 	if !c.timer.Armed() || until < c.armed {
 		c.armed = until
 		c.worker.loop.Arm(&c.timer, time.Duration(until-now))
@@ -189,6 +193,10 @@ func (c *httpConn) Expired() {
 	case c.stage == ended:
 	case c.drained(now), c.going != nil && now >= c.goes:
 		c.cutOff()
+	case c.held != 0 && now >= c.held:
+		c.held = 0
+		c.arm(now)
+		c.goOn()
 	case now < c.due:
 		c.arm(now)
 	default:

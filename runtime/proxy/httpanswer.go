@@ -16,7 +16,7 @@ import (
 // the turn over.
 func (s *serverConn) receive() {
 	c := s.client
-	for turn := 0; (s.readable || s.early) && s.client == c && c.out == nil; turn++ {
+	for turn := 0; (s.readable || s.early) && s.client == c && c.out == nil && c.held == 0; turn++ {
 		if turn == readsPerTurn {
 			s.again()
 			return
@@ -168,7 +168,7 @@ func (c *httpConn) answer(buf []byte, at, n int) {
 func (c *httpConn) passAnswer(out []byte, done bool) {
 	c.server.answered, c.stage = true, answering
 	c.progress()
-	c.lane.out.Add(int64(len(out)))
+	c.passedOut(len(out))
 	if c.send(out) && done {
 		c.finish()
 	}
@@ -188,7 +188,7 @@ func (c *httpConn) answerBody(b []byte) {
 	}
 	s.ends = s.ends || used < len(b)
 	c.progress()
-	c.lane.out.Add(int64(used))
+	c.passedOut(used)
 	if c.send(b[:used]) && done {
 		c.finish()
 	}

@@ -181,7 +181,7 @@ func (c *httpConn) sendRequest(request []byte) {
 	s := c.server
 	c.stage = asking
 	c.lane.requests.Add(1)
-	c.lane.in.Add(int64(len(request)))
+	c.passedIn(len(request))
 	c.wait(c.handler.listener.RequestTimeout)
 	if c.log != nil {
 		c.log.upstream, c.log.asked = c.endpoint(), c.worker.loop.Now()

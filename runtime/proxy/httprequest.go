@@ -210,7 +210,7 @@ func (p *pool) named(value []byte, mode uint8) int32 {
 
 // receiveBody passes the rest of the request on, until the server is full.
 func (c *httpConn) receiveBody() {
-	for turn := 0; c.readable && !c.sent && c.server != nil && c.server.out == nil; turn++ {
+	for turn := 0; c.readable && !c.sent && c.server != nil && c.server.out == nil && c.held == 0; turn++ {
 		if turn == readsPerTurn {
 			c.again()
 			return
@@ -245,7 +245,7 @@ func (c *httpConn) passBody(b []byte) {
 	}
 	c.sent = done
 	c.progress()
-	c.lane.in.Add(int64(used))
+	c.passedIn(used)
 	if c.log != nil {
 		c.log.length += int64(used)
 	}

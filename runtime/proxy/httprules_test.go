@@ -466,3 +466,49 @@ func TestBandwidth(t *testing.T) {
 		t.Errorf("%d bytes took %v, want about %v", size, took, 300*time.Millisecond)
 	}
 }
+
+// TestHTTPBandwidth sends a page, and takes a body, at a megabyte a second.
+func TestHTTPBandwidth(t *testing.T) {
+	const size = 400_000
+	l := httpListenerOf(startSite(t, func(w http.ResponseWriter, r *http.Request) {
+		n, _ := io.Copy(io.Discard, r.Body)
+		w.Header().Set("X-Got", fmt.Sprint(n))
+		if r.Method == http.MethodGet {
+			w.Write(make([]byte, size))
+		}
+	}))
+	l.Address, l.LoadBalancer, l.Bandwidth = "l", "lb", 8
+	l.RequestTimeout = 200 * time.Millisecond // a wait for the bandwidth is no slowness
+	if err := l.Prepare(); err != nil {
+		t.Fatal(err)
+	}
+	for _, method := range []string{"GET", "POST"} {
+		k, err := startServer(t, 1).Bind(anyPort)
+		if err != nil {
+			t.Fatal(err)
+		}
+		h := NewHandler(l, []*balance.State{balance.NewState(&l.Pool, nil)}, balance.NewQuotas([]*balance.Listener{l}, nil)["lb"], nil)
+		h.SetTable(0, l.Table(allNormal))
+		k.Serve(h)
+		var body io.Reader
+		want := size
+		if method == "POST" {
+			body, want = bytes.NewReader(make([]byte, size)), 0
+		}
+		start := time.Now()
+		req, _ := http.NewRequest(method, urlOf(k, "/"), body)
+		res, err := browser(t).Do(req)
+		if err != nil {
+			t.Fatal(err)
+		}
+		n, err := io.Copy(io.Discard, res.Body)
+		res.Body.Close()
+		if err != nil || n != int64(want) || res.Header.Get("X-Got") != fmt.Sprint(size-want) {
+			t.Errorf("%s: %d bytes, the server got %s, %v", method, n, res.Header.Get("X-Got"), err)
+		}
+		// A tenth of a second's worth comes at once, and nobody waits after the last piece.
+		if took := time.Since(start); took < 200*time.Millisecond {
+			t.Errorf("%s of %d bytes took %v, want at least 200ms", method, size, took)
+		}
+	}
+}
