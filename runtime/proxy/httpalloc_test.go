@@ -58,7 +58,9 @@ func TestHTTPAllocatesNothing(t *testing.T) {
 			format := map[string]string{"json log": spec.AccessLogJSON, "combined log": spec.AccessLogCombined}[name]
 			var k *Socket
 			if format != "" {
-				k, _, _ = loggedWeb(t, 1, l, format)
+				var lines func() []string
+				k, _, lines = loggedWeb(t, 1, l, format)
+				defer lines() // closes the log
 			} else {
 				_, k, _ = web(t, 1, l)
 			}
