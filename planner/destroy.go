@@ -96,6 +96,8 @@ func (g *ground) leaveGroups(o *outcome) error {
 			o.next[a] = withBackends(r, kept)
 			o.why[a] = "a backend of it is destroyed"
 			switch {
+			case r.Attributes["type"] == spec.GroupActiveStandby:
+				wrong.add(fmt.Errorf("%s needs both of its backends, and %s would be destroyed: name %s as well to destroy both, or make it a vserver group first", a, goneMember(o, members), a))
 			case len(kept) > 0:
 			case r.Kind == kindServerGroup:
 				wrong.add(leftEmpty(a, last, a))
@@ -123,7 +125,11 @@ func (g *ground) stillWhole(o *outcome, r *spec.Resource, emptied map[string]str
 		wrong.add(leftEmpty(r.Address, group, r.Address))
 	}
 	if acl, _ := r.Attributes[aclKey].(string); acl != "" && o.next[acl] == nil {
-		wrong.add(fmt.Errorf("%s lets clients in by %s: name %s as well to destroy both, or take the list out of it first", r.Address, acl, r.Address))
+		does := "lets clients in by"
+		if r.Attributes["acl_type"] == spec.ACLBlack {
+			does = "keeps clients out by"
+		}
+		wrong.add(fmt.Errorf("%s %s %s: name %s as well to destroy both, or take the list out of it first", r.Address, does, acl, r.Address))
 	}
 	if !redirects {
 		return
@@ -163,6 +169,12 @@ func memberOf(backend any) string {
 	m, _ := backend.(map[string]any)
 	address, _ := m["instance"].(string)
 	return address
+}
+
+// goneMember is the first of a group's members that is destroyed.
+func goneMember(o *outcome, members []any) string {
+	i := slices.IndexFunc(members, func(m any) bool { return o.why[memberOf(m)] != "" })
+	return memberOf(members[i])
 }
 
 func withBackends(r *spec.Resource, backends []any) *spec.Resource {

@@ -186,8 +186,8 @@ func toList(names []string) []any {
 	return list
 }
 
-// lookup returns an attribute, or absent. A port or limit that is not set is recorded
-// as 0, and is absent to whoever reads a plan.
+// lookup returns an attribute, or absent. What is not set is recorded too, as null,
+// as an empty text or, of ports and limits, as 0: to whoever reads a plan it is absent.
 func lookup(m map[string]any, key string) any {
 	if v, ok := m[key]; ok && !isUnset(key, v) {
 		return v
@@ -196,7 +196,13 @@ func lookup(m map[string]any, key string) any {
 }
 
 func isUnset(key string, value any) bool {
-	return (key == "port" || key == "backend_port" || key == "max_connections") && value == 0.0
+	switch value {
+	case nil, "":
+		return true
+	case 0.0:
+		return key == "port" || key == "backend_port" || key == "max_connections"
+	}
+	return false
 }
 
 func sortedKeys(a, b map[string]any) []string {

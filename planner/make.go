@@ -10,7 +10,10 @@ import (
 
 // Make plans. Its errors name resources and say what to do about them.
 func Make(in Input) (*Plan, error) {
-	ground := survey(in)
+	ground, err := survey(in)
+	if err != nil {
+		return nil, err
+	}
 	target, err := ground.decide(in)
 	if err != nil {
 		return nil, err
@@ -48,23 +51,25 @@ type ground struct {
 	blocks    map[string]form // wanted ones
 }
 
-func survey(in Input) *ground {
+func survey(in Input) (*ground, error) {
 	g := &ground{recorded: map[string]*spec.Resource{}, wanted: map[string]*spec.Resource{}, children: map[string][]string{}}
-	if in.State != nil {
-		for i := range in.State.Resources {
-			r := &in.State.Resources[i]
-			g.recorded[r.Address] = r
-			g.addresses = append(g.addresses, r.Address)
-		}
-	}
 	if in.Config != nil {
 		resources := in.Config.Resources()
 		for i := range resources {
 			r := &resources[i]
 			g.wanted[r.Address] = r
-			if g.recorded[r.Address] == nil {
-				g.addresses = append(g.addresses, r.Address)
-			}
+			g.addresses = append(g.addresses, r.Address)
+		}
+	}
+	recorded, err := modernise(in.State, g.wanted)
+	if err != nil {
+		return nil, err
+	}
+	for i := range recorded {
+		r := &recorded[i]
+		g.recorded[r.Address] = r
+		if g.wanted[r.Address] == nil {
+			g.addresses = append(g.addresses, r.Address)
 		}
 	}
 	slices.SortFunc(g.addresses, spec.CompareAddresses)
@@ -74,7 +79,7 @@ func survey(in Input) *ground {
 		}
 	}
 	g.blocks = g.forms()
-	return g
+	return g, nil
 }
 
 // outcome is which resources there are to be, and why others are not.

@@ -163,12 +163,22 @@ func TestDestroyWhatIsInUse(t *testing.T) {
 		resource(lb+`["http:80"]`, attrs{"protocol": "http", "port": 80.0, "acl": "acl.office", "acl_type": "white"}, "acl.office"),
 		resource(lb+`["http:80"].rule["tom"]`, attrs{"url": "/tom", "server_group": "server_group.tom"}, "server_group.tom"),
 		resource(lb+`["http:81"]`, attrs{"protocol": "http", "port": 81.0, "redirect": attrs{"port": 80.0, "code": 302.0}}),
+		instance("ECS02"),
+		instance("ECS03"),
+		resource("server_group.pair", attrs{"type": "active_standby", "backend": []any{
+			backend("ECS02", attrs{"role": "active"}), backend("ECS03", attrs{"role": "standby"}),
+		}}, "instance.ECS02", "instance.ECS03"),
+		resource("acl.spam", attrs{"entries": []any{"192.0.2.0/24"}, "ip_version": "ipv4"}),
+		resource(lb+`["tcp:82"]`, attrs{"protocol": "tcp", "port": 82.0, "server_group": "server_group.pair", "acl": "acl.spam", "acl_type": "black"}, "server_group.pair", "acl.spam"),
 	}
 	for target, want := range map[string]string{
 		"server_group.tom": lb + `["http:80"].rule["tom"] would be left without backends when server_group.tom is destroyed: name ` +
 			lb + `["http:80"].rule["tom"] as well to destroy both, or give it another backend first`,
 		"acl.office":                   lb + `["http:80"] lets clients in by acl.office: name ` + lb + `["http:80"] as well to destroy both, or take the list out of it first`,
 		lb + `["http:80"]`:             lb + `["http:81"] redirects to ` + lb + `["http:80"]: name ` + lb + `["http:81"] as well to destroy both, or send it elsewhere first`,
+		"acl.spam":                     lb + `["tcp:82"] keeps clients out by acl.spam: name ` + lb + `["tcp:82"] as well to destroy both, or take the list out of it first`,
+		"instance.ECS03":               "server_group.pair needs both of its backends, and instance.ECS03 would be destroyed: name server_group.pair as well to destroy both, or make it a vserver group first",
+		"server_group.pair":            lb + `["tcp:82"] would be left without backends when server_group.pair is destroyed: name ` + lb + `["tcp:82"] as well to destroy both, or give it another backend first`,
 		lb + `["http:80"].rule["tom"]`: "",
 		lb + `["http:81"]`:             "",
 		"load_balancer.SLB1":           "",

@@ -109,8 +109,10 @@ func TestWhatComesBackKeepsItsConnections(t *testing.T) {
 				t.Skip("too slow a machine to come back in time")
 			}
 			s := d.status()
-			if len(s.Draining) != 0 {
-				t.Errorf("draining %+v after it came back", s.Draining)
+			for _, b := range s.Draining { // one without connections may be about to go
+				if b.Connections != 0 {
+					t.Errorf("draining %+v after it came back", b)
+				}
 			}
 			l := s.LoadBalancers[0].Listeners[0]
 			if l.Connections != 1 || l.Requests != before.Requests || l.Backends[0].Connections != 1 {

@@ -147,7 +147,7 @@ func (r *reports) general(summary, detail, hint string) {
 // hcl takes over what the parser or an expression reported.
 func (r *reports) hcl(diags hcl.Diagnostics) {
 	for _, d := range diags {
-		out := Diagnostic{Severity: SeverityError, Summary: d.Summary, Detail: d.Detail}
+		out := Diagnostic{Severity: SeverityError, Summary: d.Summary, Detail: d.Detail, Hint: syntaxAdvice(d)}
 		if d.Severity == hcl.DiagWarning {
 			out.Severity = SeverityWarning
 		}
@@ -156,6 +156,18 @@ func (r *reports) hcl(diags hcl.Diagnostics) {
 		}
 		r.add(out, d.Subject, valuesOf(d))
 	}
+}
+
+// syntaxAdvice shows how to write what the parser only says cannot be written so:
+// blocks in a line are the first thing that newcomers to the language try.
+func syntaxAdvice(d *hcl.Diagnostic) string {
+	switch d.Summary {
+	case "Argument definition required":
+		return "Put each inner block on a line of its own, and the closing brace of the outer one below."
+	case "Invalid single-argument block definition":
+		return "Put each argument on a line of its own, without commas, and the closing brace below."
+	}
+	return ""
 }
 
 func (r *reports) failed() bool {

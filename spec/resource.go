@@ -99,13 +99,7 @@ func ForcesReplacement(kind, attribute string) bool {
 // when the file does not say: for some protocol, where the default depends on it.
 func IsDefault(kind, attribute string, value any) bool {
 	k := kindNamed(kind)
-	if k == nil {
-		return false
-	}
-	if !slices.Contains(k.valueNames(), attribute) {
-		return false
-	}
-	return slices.ContainsFunc(k.defaults, func(d map[string]any) bool {
+	return k != nil && slices.ContainsFunc(k.defaults, func(d map[string]any) bool {
 		unset, ok := d[attribute]
 		return ok && reflect.DeepEqual(value, unset)
 	})

@@ -10,7 +10,7 @@ import (
 	"io/fs"
 )
 
-//go:embed quickstart
+//go:embed quickstart rules
 var files embed.FS
 
 // Names lists the configurations to begin with.

@@ -45,20 +45,29 @@ func startedByOthers(path []string) bool {
 }
 
 // withDashes writes -name as --name, up to a lone "--". A single letter is a flag
-// of one letter, and a lone "-" is standard input.
+// of one letter, and a lone "-" is standard input. A negative number is the value of
+// the flag before it, and no flag.
 func withDashes(args []string) []string {
-	out := make([]string, len(args))
-	copy(out, args)
-	for i, a := range out {
+	out := make([]string, 0, len(args))
+	for i, a := range args {
 		if a == "--" {
-			break
+			return append(out, args[i:]...)
 		}
 		name, _, _ := strings.Cut(a, "=")
-		if len(name) > 2 && name[0] == '-' && isLetter(name[1]) {
-			out[i] = "-" + a
+		switch {
+		case len(name) > 2 && name[0] == '-' && isLetter(name[1]):
+			a = "-" + a
+		case isNegative(a) && len(out) > 0 && strings.HasPrefix(out[len(out)-1], "--") && !strings.Contains(out[len(out)-1], "="):
+			out[len(out)-1] += "=" + a
+			continue
 		}
+		out = append(out, a)
 	}
 	return out
+}
+
+func isNegative(word string) bool {
+	return len(word) > 1 && word[0] == '-' && word[1] >= '0' && word[1] <= '9'
 }
 
 func isLetter(c byte) bool { return c >= 'a' && c <= 'z' || c >= 'A' && c <= 'Z' }

@@ -32,6 +32,7 @@ var pages = map[string]page{
 		text: "Writes a commented configuration into a folder that has none yet.",
 		examples: []string{
 			"slbctl init              the tutorial's two servers, balancer and name",
+			"slbctl init rules        one domain whose URLs go to different servers",
 			"slbctl -chdir=lab init   into another folder",
 		}},
 	"validate": {

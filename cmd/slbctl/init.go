@@ -14,7 +14,7 @@ import (
 
 // initCmd writes one of the configurations that tests run, too.
 type initCmd struct {
-	Name string `arg:"" optional:"" default:"quickstart" help:"Which one. quickstart, the tutorial, unless it is given."`
+	Name string `arg:"" optional:"" default:"quickstart" help:"Which one: quickstart, the tutorial, unless it is given; or rules, domains and URLs."`
 }
 
 func (c *initCmd) Run(s *session) error {
@@ -48,7 +48,11 @@ func (c *initCmd) Run(s *session) error {
 			return err
 		}
 	}
-	s.note("\n`slbctl plan` shows what it would build, `slbctl sim` how it would fare, `slbctl apply` builds it.")
+	fare := ""
+	if slices.Contains(files, "simulation.slb.hcl") {
+		fare = " `slbctl sim` how it would fare,"
+	}
+	s.note("\n`slbctl plan` shows what it would build,%s `slbctl apply` builds it.", fare)
 	return nil
 }
 

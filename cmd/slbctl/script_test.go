@@ -4,6 +4,7 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,10 +34,13 @@ func TestScript(t *testing.T) {
 		RequireUniqueNames:  true,
 		Cmds:                verbs,
 		Condition: func(name string) (bool, error) {
-			if name != "root" {
-				return false, fmt.Errorf("unknown condition %q", name)
+			switch name {
+			case "root":
+				return os.Geteuid() == 0, nil
+			case "ipv6":
+				return hasIPv6(), nil
 			}
-			return os.Geteuid() == 0, nil
+			return false, fmt.Errorf("unknown condition %q", name)
 		},
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SLBCTL_PORT_OFFSET", "20000")
@@ -54,6 +58,15 @@ func TestScript(t *testing.T) {
 			return nil
 		},
 	})
+}
+
+// hasIPv6 says whether this machine has ::1.
+func hasIPv6() bool {
+	l, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		return false
+	}
+	return l.Close() == nil
 }
 
 type environKey struct{}

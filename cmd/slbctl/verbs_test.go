@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -33,6 +32,10 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits":     verbExits,
 	"until":     verbUntil,
 	"get":       verbGet,
+	"browse":    verbBrowse,
+	"answer":    verbAnswer,
+	"burst":     verbBurst,
+	"datagram":  verbDatagram,
 	"resolve":   verbResolve,
 	"lock":      verbLock,
 	"unlock":    verbUnlock,
@@ -75,34 +78,6 @@ func verbUntil(ts *testscript.TestScript, neg bool, args []string) {
 		}
 		if time.Now().After(deadline) {
 			ts.Fatalf("%s: no output that matches %s in %s", strings.Join(args[1:], " "), args[0], patience)
-		}
-	}
-}
-
-// get URL [N]: fetches the page N times, each over a connection of its own, and
-// prints the bodies. ! get expects that no connection is made.
-func verbGet(ts *testscript.TestScript, neg bool, args []string) {
-	n := 1
-	if len(args) > 1 {
-		var err error
-		n, err = strconv.Atoi(args[1])
-		ts.Check(err)
-	}
-	client := &http.Client{Timeout: patience, Transport: &http.Transport{DisableKeepAlives: true}}
-	for range n {
-		resp, err := client.Get(args[0])
-		if neg {
-			if err == nil {
-				ts.Fatalf("%s answers %s", args[0], resp.Status)
-			}
-			return
-		}
-		ts.Check(err)
-		_, err = io.Copy(ts.Stdout(), resp.Body)
-		ts.Check(err)
-		ts.Check(resp.Body.Close())
-		if resp.StatusCode != http.StatusOK {
-			ts.Fatalf("%s: %s", args[0], resp.Status)
 		}
 	}
 }
@@ -221,9 +196,11 @@ func verbListing(ts *testscript.TestScript, neg bool, args []string) {
 	}))
 }
 
-// digits FILE OUT: copies a file with every value of wall_seconds replaced by 0.
+// changing matches what is never the same twice in a JSON document.
+var changing = regexp.MustCompile(`("(?:wall_seconds|uptime_seconds|pid|loops|since)": )("[^"]*"|[0-9.e+-]+)`)
+
+// digits FILE OUT: copies a file with every value that no two runs share replaced by 0.
 func verbDigits(ts *testscript.TestScript, neg bool, args []string) {
-	re := regexp.MustCompile(`("wall_seconds": )[0-9.e+-]+`)
-	text := re.ReplaceAllString(ts.ReadFile(args[0]), "${1}0")
+	text := changing.ReplaceAllString(ts.ReadFile(args[0]), "${1}0")
 	ts.Check(os.WriteFile(ts.MkAbs(args[1]), []byte(text), 0o644))
 }

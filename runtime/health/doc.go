@@ -30,8 +30,8 @@ type Target struct {
 	Backend  string // its name within the pool
 	Endpoint netip.AddrPort
 	Check    balance.Check
-	// Group is what the backend is a member of. Targets of one group that are checked
-	// alike, whoever asks, cost one probe. Empty = the target shares with none.
+	// Group is what the backend is a member of. Targets of one group with the same
+	// endpoint and check, whoever asks, cost one probe. Empty = the target shares with none.
 	Group string
 }
 

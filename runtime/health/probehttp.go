@@ -36,8 +36,13 @@ func askHTTP(ctx context.Context, endpoint netip.AddrPort, c balance.Check) resu
 		return answerLost(ctx, err, c)
 	}
 	in := &io.LimitedReader{R: conn, N: maxHead}
-	resp, err := http.ReadResponse(bufio.NewReaderSize(in, 1<<10), &http.Request{Method: strings.ToUpper(c.Method)})
-	if err != nil {
+	resp, err := answer(bufio.NewReaderSize(in, 1<<10), c)
+	switch {
+	case err != nil && in.N == 0:
+		return result{failed, fmt.Sprintf("answered with a head over %d KiB", maxHead>>10)}
+	case err != nil && in.N == maxHead && errors.Is(err, io.ErrUnexpectedEOF):
+		return result{failed, "closed without an answer"}
+	case err != nil:
 		return answerLost(ctx, err, c)
 	}
 	defer resp.Body.Close()
@@ -51,18 +56,34 @@ func askHTTP(ctx context.Context, endpoint netip.AddrPort, c balance.Check) resu
 	return result{outcome: passed}
 }
 
+// answer reads the head of the final answer. Interim ones may come before it
+// (RFC 9110, 15.2), except 101, which nobody asked for and after which no HTTP follows.
+func answer(in *bufio.Reader, c balance.Check) (*http.Response, error) {
+	for {
+		resp, err := http.ReadResponse(in, &http.Request{Method: methodOf(c)})
+		if err != nil || resp.StatusCode >= 200 || resp.StatusCode == http.StatusSwitchingProtocols {
+			return resp, err
+		}
+	}
+}
+
+func methodOf(c balance.Check) string {
+	if c.Method == "get" {
+		return http.MethodGet
+	}
+	return http.MethodHead
+}
+
 // requestOf is what the server is asked. Its Host is the check's domain or, as the
-// product's $_ip, the server's own address.
+// product's $_ip, the server's own address. A fragment, which the product lets a URI
+// have, is no part of what is sent (RFC 9110, 7.1).
 func requestOf(endpoint netip.AddrPort, c balance.Check) string {
 	host := c.Domain
 	if host == "" {
 		host = endpoint.String()
 	}
-	method := http.MethodHead
-	if c.Method == "get" {
-		method = http.MethodGet
-	}
-	return method + " " + c.URI + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: slbctl-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"
+	target, _, _ := strings.Cut(c.URI, "#")
+	return methodOf(c) + " " + target + " HTTP/1.1\r\nHost: " + host + "\r\nUser-Agent: slbctl-health\r\nAccept: */*\r\nConnection: close\r\n\r\n"
 }
 
 // answerLost explains an answer that did not come, or did not come whole.
@@ -72,7 +93,7 @@ func answerLost(ctx context.Context, err error, c balance.Check) result {
 	case ctx.Err() != nil || errors.As(err, &timeout) && timeout.Timeout():
 		return result{failed, fmt.Sprintf("no answer within %v", c.Timeout)}
 	case errors.Is(err, io.EOF), errors.Is(err, io.ErrUnexpectedEOF):
-		return result{failed, "closed the connection without a whole answer"}
+		return result{failed, "closed before its answer was whole"}
 	}
 	if r := judge(err, c.Timeout); r.outcome == unknown || isErrno(err) {
 		return r

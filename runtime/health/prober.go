@@ -1,12 +1,8 @@
 package health
 
 import (
-	"cmp"
 	"context"
-	"fmt"
-	"hash/fnv"
 	"maps"
-	"net/netip"
 	"slices"
 	"sync"
 	"time"
@@ -25,8 +21,8 @@ type Prober struct {
 	places chan struct{} // one token for each probe in flight
 
 	mu      sync.Mutex
-	targets map[key]*server
-	known   map[key]Event // what Restore said of targets that are not set yet
+	targets map[key]*asker
+	known   map[key]Event // what Restore said; the next Set uses it up
 	closed  bool
 	running sync.WaitGroup
 
@@ -37,46 +33,6 @@ type Prober struct {
 	report    func(Event)
 }
 
-// key tells targets apart. The endpoint belongs to it so that the old and the new
-// server of a replacement, which share a name, are probed side by side.
-type key struct {
-	listener, backend string
-	endpoint          netip.AddrPort
-}
-
-func (t Target) key() key { return key{t.Listener, t.Backend, t.Endpoint} }
-
-func (k key) compare(other key) int {
-	return cmp.Or(cmp.Compare(k.listener, other.listener), cmp.Compare(k.backend, other.backend), k.endpoint.Compare(other.endpoint))
-}
-
-// probing tells apart what is probed: targets that have it in common share a server.
-type probing struct {
-	group    string
-	alone    key // of a target that shares with none
-	endpoint netip.AddrPort
-	check    balance.Check
-}
-
-func (t Target) probing() probing {
-	p := probing{group: t.Group, endpoint: t.Endpoint, check: t.Check}
-	if t.Group == "" {
-		p.alone = t.key()
-	}
-	return p
-}
-
-// server is what is probed and what is known about it, guarded by Prober.mu.
-type server struct {
-	probing
-	asked   []key // the targets that want to know
-	verdict balance.Verdict
-	reason  string
-	since   time.Time
-	stop    context.CancelFunc
-	ctx     context.Context
-}
-
 // New returns a Prober without targets. Every change of a target's health is
 // reported, one at a time, from a goroutine of the Prober's.
 func New(report func(Event)) *Prober { return newProber(report, probe) }
@@ -85,15 +41,16 @@ func newProber(report func(Event), probe probeFunc) *Prober {
 	return &Prober{
 		probe:   probe,
 		places:  make(chan struct{}, maxProbes),
-		targets: make(map[key]*server),
+		targets: make(map[key]*asker),
 
 		reporting: make(chan struct{}, 1),
 		report:    report,
 	}
 }
 
-// Restore tells what was known of targets before, by a Prober that ended. Targets that
-// are set from now on go on from there, and it is reported of them at once.
+// Restore tells what was known before, by a Prober that ended. The targets of the next
+// Set go on from there, and it is reported of them at once; what that Set does not name
+// is forgotten, since it would be old news later.
 func (p *Prober) Restore(known []Event) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -106,9 +63,10 @@ func (p *Prober) Restore(known []Event) {
 // Set makes targets the whole set that is probed. A target is known by listener,
 // backend and endpoint. One that stays keeps its verdict and its schedule; one
 // whose check changes keeps its verdict, so that nothing is cut off by a change
-// of thresholds, and is probed by the new check at once, as a new one is. A new target
-// that shares its server with others is told what they know. Of a target that is no
-// longer in the set no report begins after Set has returned.
+// of thresholds, and is probed by the new check at once, as a new one is. A target
+// that comes to share its server with others is told what they know, where that is
+// news. Of a target that is no longer in the set nothing is reported any more, but for
+// a report that had begun when Set was called.
 func (p *Prober) Set(targets []Target) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -116,10 +74,10 @@ func (p *Prober) Set(targets []Target) {
 		return
 	}
 	before := make(map[probing]*server, len(p.targets))
-	for _, s := range p.targets {
-		before[s.probing], s.asked = s, nil
+	for _, a := range p.targets {
+		before[a.server.probing], a.server.asked = a.server, nil
 	}
-	next, servers := make(map[key]*server, len(targets)), make(map[probing]*server, len(targets))
+	next, servers := make(map[key]*asker, len(targets)), make(map[probing]*server, len(targets))
 	for _, target := range targets {
 		k, what := target.key(), target.probing()
 		if next[k] != nil {
@@ -128,55 +86,44 @@ func (p *Prober) Set(targets []Target) {
 		s := servers[what]
 		if s == nil {
 			if s = before[what]; s == nil {
-				s = p.start(what, p.targets[k], k)
+				s = newServer(what)
+				p.running.Go(func() { p.run(s) })
 			}
 			servers[what] = s
 			delete(before, what)
 		}
-		next[k] = s
-		s.asked = append(s.asked, k)
-		if p.targets[k] == nil && s.verdict.Health() != balance.Unavailable {
-			p.running.Go(func() { p.tell(s, k, s.event(k)) })
-		}
+		next[k] = p.ask(s, k)
 	}
 	for _, s := range before {
 		s.stop()
 	}
-	p.targets = next
-}
-
-// start begins to probe a server for target k. old is what was known of k, or nil.
-func (p *Prober) start(what probing, old *server, k key) *server {
-	s := &server{probing: what, reason: "not checked yet", since: time.Now()}
-	s.ctx, s.stop = context.WithCancel(context.Background())
-	if !what.check.Enabled {
-		s.reason = "health check is off"
-		return s
-	}
-	if known, ok := p.known[k]; ok {
-		s.remember(known)
-		delete(p.known, k)
-	}
-	if old != nil && old.check.Enabled {
-		s.verdict, s.reason, s.since = old.verdict, old.reason, old.since
-	}
-	p.running.Go(func() { p.run(s) })
-	return s
-}
-
-// remember takes over a verdict, as if the checks that led to it had been seen.
-func (s *server) remember(e Event) {
-	switch e.Health {
-	case balance.Unavailable:
-		return
-	case balance.Normal:
-		s.verdict.Observe(true, s.check)
-	case balance.Abnormal:
-		for range s.check.Unhealthy {
-			s.verdict.Observe(false, s.check)
+	p.targets, p.known = next, nil
+	for k, a := range next {
+		if a.due() {
+			ctx := a.server.ctx
+			p.running.Go(func() { p.tell(ctx, k) })
 		}
 	}
-	s.reason, s.since = e.Reason, e.Since
+}
+
+// ask has target k ask server s, which learns what is known of the target if it has no
+// verdict of its own. The caller holds mu.
+func (p *Prober) ask(s *server, k key) *asker {
+	a := p.targets[k]
+	if a == nil {
+		a = &asker{}
+		if e, ok := p.known[k]; ok {
+			s.remember(e)
+		}
+	} else if a.server != s {
+		s.takeOver(a.server)
+	}
+	a.server = s
+	s.asked = append(s.asked, k)
+	if !s.check.Enabled {
+		a.told = balance.Unavailable
+	}
+	return a
 }
 
 // Snapshot tells what is known of every target, ordered by listener, backend and endpoint.
@@ -185,7 +132,7 @@ func (p *Prober) Snapshot() []Event {
 	defer p.mu.Unlock()
 	all := make([]Event, 0, len(p.targets))
 	for _, k := range slices.SortedFunc(maps.Keys(p.targets), key.compare) {
-		all = append(all, p.targets[k].event(k))
+		all = append(all, p.targets[k].server.event(k))
 	}
 	return all
 }
@@ -195,8 +142,8 @@ func (p *Prober) Snapshot() []Event {
 func (p *Prober) Close() {
 	p.mu.Lock()
 	p.closed = true
-	for _, t := range p.targets {
-		t.stop()
+	for _, a := range p.targets {
+		a.server.stop()
 	}
 	clear(p.targets)
 	p.mu.Unlock()
@@ -206,6 +153,9 @@ func (p *Prober) Close() {
 // run probes a server until its context ends: at once, and then an interval after the
 // end of each probe.
 func (p *Prober) run(s *server) {
+	if !s.check.Enabled {
+		return
+	}
 	for first := true; ; first = false {
 		select {
 		case <-s.ctx.Done():
@@ -214,10 +164,10 @@ func (p *Prober) run(s *server) {
 		}
 		r := p.probe(s.ctx, s.endpoint, s.check)
 		<-p.places
-		p.observe(s, r)
+		health := p.observe(s, r)
 
 		pause := s.check.Interval
-		if first && r.outcome == passed {
+		if first && r.outcome == passed && health == balance.Normal {
 			pause = s.phase()
 		}
 		select {
@@ -228,73 +178,39 @@ func (p *Prober) run(s *server) {
 	}
 }
 
-// phase is the first pause of a server that is well, between 0 and its interval:
-// servers that were added together do not stay in step. One that is not well
-// keeps to the interval, so that the time to its verdict is the documented one.
-func (s *server) phase() time.Duration {
-	h := fnv.New32a()
-	fmt.Fprint(h, s.group, "\x00", s.alone.listener, "\x00", s.alone.backend, "\x00", s.endpoint)
-	return time.Duration(float64(s.check.Interval) * float64(h.Sum32()) / (1 << 32))
-}
-
-// observe takes a result into the verdict and reports a change to all who ask.
-func (p *Prober) observe(s *server, r result) {
-	if r.outcome == unknown || s.ctx.Err() != nil {
-		return
-	}
+// observe takes a result into the verdict, reports a change to all who ask, and returns
+// the health that came of it.
+func (p *Prober) observe(s *server, r result) balance.Health {
 	p.mu.Lock()
-	before := s.verdict.Health()
-	changed := s.verdict.Observe(r.outcome == passed, s.check)
-	switch {
-	case changed:
-		s.since = time.Now()
-		s.reason = reasonOf(before, s.check, r)
-	case r.outcome == failed && before != balance.Normal:
-		s.reason = r.cause // why it is still not well
+	var news []key
+	if s.observe(r) {
+		news = slices.Clone(s.asked)
 	}
-	var events []Event
-	if changed {
-		for _, k := range s.asked {
-			events = append(events, s.event(k))
-		}
-	}
+	health := s.verdict.Health()
 	p.mu.Unlock()
-	for _, e := range events {
-		p.tell(s, key{e.Listener, e.Backend, e.Endpoint}, e)
+	for _, k := range news {
+		p.tell(s.ctx, k)
 	}
+	return health
 }
 
-// tell reports of a target, unless it is not asked about any more.
-func (p *Prober) tell(s *server, k key, e Event) {
+// tell reports of target k what is known of it by the time its turn comes, unless that
+// is no news. What is reported last is thus never older than what was reported before.
+func (p *Prober) tell(ctx context.Context, k key) {
 	select {
-	case <-s.ctx.Done():
-		return
+	case <-ctx.Done():
+		return // whoever took the server's place tells
 	case p.reporting <- struct{}{}:
 	}
 	defer func() { <-p.reporting }()
 	p.mu.Lock()
-	wanted := p.targets[k] == s && s.ctx.Err() == nil
+	a := p.targets[k]
+	if a == nil || !a.due() {
+		p.mu.Unlock()
+		return
+	}
+	e := a.server.event(k)
+	a.told = e.Health
 	p.mu.Unlock()
-	if wanted {
-		p.report(e)
-	}
-}
-
-func (s *server) event(k key) Event {
-	return Event{
-		Listener: k.listener, Backend: k.backend, Endpoint: k.endpoint,
-		Health: s.verdict.Health(), Reason: s.reason, Since: s.since,
-	}
-}
-
-// reasonOf explains a change of health that result r brought about.
-func reasonOf(before balance.Health, c balance.Check, r result) string {
-	switch {
-	case r.outcome == failed:
-		return r.cause
-	case before == balance.Unavailable:
-		return "first check passed"
-	default:
-		return fmt.Sprintf("%d of %d checks passed", c.Healthy, c.Healthy)
-	}
+	p.report(e)
 }

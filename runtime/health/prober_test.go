@@ -19,15 +19,16 @@ import (
 func TestMain(m *testing.M) { goleak.VerifyTestMain(m) }
 
 var (
-	endpoint = netip.MustParseAddrPort("127.0.0.1:80")
-	defaults = balance.Check{Enabled: true, Interval: 2 * time.Second, Timeout: 5 * time.Second, Healthy: 3, Unhealthy: 3}
+	endpoint    = netip.MustParseAddrPort("127.0.0.1:80")
+	udpDefaults = balance.Check{Enabled: true, Interval: 5 * time.Second, Timeout: 10 * time.Second, Healthy: 3, Unhealthy: 3}
+	defaults    = balance.Check{Enabled: true, Interval: 2 * time.Second, Timeout: 5 * time.Second, Healthy: 3, Unhealthy: 3}
 )
 
 func target(backend string) Target {
 	return Target{Listener: "lb", Backend: backend, Endpoint: endpoint, Check: defaults}
 }
 
-// script is a backend whose behaviour a test sets: "pass", "refuse", "hang" or "local".
+// script is a backend whose behaviour a test sets: "pass", "slow", "refuse", "hang" or "local".
 type script struct {
 	mode   atomic.Value
 	mu     sync.Mutex
@@ -55,6 +56,9 @@ func (s *script) probe(ctx context.Context, _ netip.AddrPort, c balance.Check) r
 		return result{failed, "connection refused"}
 	case "local":
 		return result{outcome: unknown}
+	case "slow": // passes after a second
+		time.Sleep(time.Second)
+		return result{outcome: passed}
 	}
 	select {
 	case <-ctx.Done():
@@ -108,6 +112,8 @@ func TestTimeToVerdict(t *testing.T) {
 	}{
 		{"hang", defaults, 19 * time.Second, balance.Abnormal, "no answer within 5s"},
 		{"refuse", defaults, 4 * time.Second, balance.Abnormal, "connection refused"},
+		{"hang", udpDefaults, 40 * time.Second, balance.Abnormal, "no answer within 10s"},
+		{"refuse", udpDefaults, 10 * time.Second, balance.Abnormal, "connection refused"},
 		{"pass", defaults, 0, balance.Normal, "first check passed"},
 		{"refuse", balance.Check{Enabled: true, Interval: 50 * time.Second, Timeout: 50 * time.Second, Healthy: 2, Unhealthy: 10}, 450 * time.Second, balance.Abnormal, "connection refused"},
 		{"hang", balance.Check{Enabled: true, Interval: 10 * time.Millisecond, Timeout: 20 * time.Millisecond, Healthy: 1, Unhealthy: 1}, 20 * time.Millisecond, balance.Abnormal, "no answer within 20ms"},
@@ -172,18 +178,17 @@ func TestRecovery(t *testing.T) {
 // While a backend stays sick, the reason is the latest one and since stays.
 func TestReasonFollows(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		r, s := newRecorder(), newScript("refuse")
+		r, s := newRecorder(), newScript("hang")
 		p := newProber(r.report, s.probe)
 		defer p.Close()
 		p.Set([]Target{target("a")})
 		if got := p.Snapshot()[0]; got.Reason != "not checked yet" || got.Health != balance.Unavailable {
 			t.Errorf("before the first probe: %+v", got)
 		}
-		time.Sleep(time.Second)
-		if got := p.Snapshot()[0]; got.Reason != "connection refused" || got.Health != balance.Unavailable {
+		time.Sleep(6 * time.Second)
+		if got := p.Snapshot()[0]; got.Reason != "no answer within 5s" || got.Health != balance.Unavailable {
 			t.Errorf("after one failure: %+v", got)
 		}
-		s.mode.Store("hang")
 		time.Sleep(time.Minute)
 		events, _ := r.take(t, 1)
 		s.mode.Store("refuse")

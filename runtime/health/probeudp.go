@@ -6,12 +6,13 @@ import (
 	"fmt"
 	"net/netip"
 	"os"
+	"strconv"
 	"time"
 
 	"slbctl/runtime/balance"
 )
 
-const maxReply = 64 << 10 // of a datagram
+const shownReply = 64 // bytes of an answer, and of what was wanted, that a reason quotes
 
 // askUDP is the UDP check. It sends the check's request, or an empty datagram. ICMP's
 // "port unreachable" is sickness. Silence is health, unless an answer is expected: then
@@ -28,7 +29,7 @@ func askUDP(ctx context.Context, endpoint netip.AddrPort, c balance.Check) resul
 	if _, err := conn.Write([]byte(c.Request)); err != nil {
 		return judge(err, c.Timeout)
 	}
-	b := make([]byte, min(maxReply, len(c.Expect)+1)) // one byte more shows a longer answer
+	b := make([]byte, max(len(c.Expect), shownReply)+1) // one byte more betrays a longer answer
 	n, err := conn.Read(b)
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
@@ -39,7 +40,15 @@ func askUDP(ctx context.Context, endpoint netip.AddrPort, c balance.Check) resul
 	case err != nil:
 		return judge(err, c.Timeout)
 	case c.Expect != "" && string(b[:n]) != c.Expect:
-		return result{failed, fmt.Sprintf("answered %.40q, wanted %.40q", b[:n], c.Expect)}
+		return result{failed, "answered " + quote(string(b[:n])) + ", wanted " + quote(c.Expect)}
 	}
 	return result{outcome: passed}
+}
+
+// quote shows text of a server's, which may be anything, cut where it is long.
+func quote(text string) string {
+	if len(text) > shownReply {
+		return strconv.Quote(text[:shownReply]) + "..."
+	}
+	return strconv.Quote(text)
 }

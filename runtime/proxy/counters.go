@@ -7,9 +7,9 @@ import "sync/atomic"
 // Counts is what is counted for a listener and for each backend.
 type Counts struct {
 	Connections int64 // open now
-	Requests    int64 // listener: connections accepted; backend: connections established
-	Errors      int64 // listener: clients refused because no server could be had; backend: failed attempts to connect
-	TimedOut    int64 // reset after EstablishedTimeout without a byte
+	Requests    int64 // listener: connections accepted, of HTTP requests; backend: connections established, of HTTP requests sent
+	Errors      int64 // listener: clients that no server could be had for, of HTTP every 502 and 504 too; backend: failed connects and broken answers
+	TimedOut    int64 // given up after the time without a byte
 	Cut         int64 // reset at the deadline of a drain
 	Denied      int64 // listener: clients that the access list keeps out
 	Dropped     int64 // listener: clients beyond what the balancer's spec allows

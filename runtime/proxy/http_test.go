@@ -376,24 +376,32 @@ func TestHTTPErrorsOfItsOwn(t *testing.T) {
 }
 
 func TestHTTPPatience(t *testing.T) {
-	l := httpListenerOf(startSite(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) }))
-	l.IdleTimeout, l.RequestTimeout = 30*time.Millisecond, 60*time.Millisecond
-	_, k, h := web(t, 1, l)
+	site := startSite(t, func(w http.ResponseWriter, r *http.Request) { io.Copy(w, r.Body) })
 	for request, want := range map[string]string{
 		"":                          "", // idle: closed without a word
 		"GET / HTT":                 "HTTP/1.1 408 ",
 		"GET / HTTP/1.1\r\nHost: h": "HTTP/1.1 408 ",
 		"POST / HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf": "HTTP/1.1 408 ",
 	} {
+		l := httpListenerOf(site)
+		l.RequestTimeout = 60 * time.Millisecond
+		if request == "" {
+			l.IdleTimeout = 60 * time.Millisecond // others may be late to begin
+		}
+		_, k, h := web(t, 1, l)
+		start := time.Now()
 		c := connect(t, k)
 		io.WriteString(c, request)
 		b, err := io.ReadAll(c)
 		if err != nil || !strings.HasPrefix(string(b), want) || want == "" && len(b) > 0 {
 			t.Errorf("%q got %q, %v; want %q", request, b, err, want)
 		}
+		if took := time.Since(start); took < 55*time.Millisecond || took > 5*time.Second {
+			t.Errorf("%q got its answer after %v, want 60 ms", request, took)
+		}
 		c.Close()
+		settled(t, h)
 	}
-	settled(t, h)
 }
 
 func TestHTTPKeepsNoGoroutineForAConnection(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -37,8 +38,10 @@ func loggedWeb(t testing.TB, loops int, l *balance.Listener, format string) (k *
 	h = handle(l, nil)
 	h.LogTo(log)
 	k.Serve(h)
+	end := sync.OnceValue(log.Close)
+	t.Cleanup(func() { end() })
 	return k, h, func() []string {
-		if err := log.Close(); err != nil {
+		if err := end(); err != nil {
 			t.Fatal(err)
 		}
 		b, err := os.ReadFile(path)
@@ -108,7 +111,7 @@ func TestHTTPEveryEndIsLoggedOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := httpListenerOf(backend)
-			l.RequestTimeout, l.IdleTimeout = 100*time.Millisecond, 50*time.Millisecond
+			l.RequestTimeout, l.IdleTimeout = 400*time.Millisecond, 50*time.Millisecond
 			ruleTo(l, "r", "ruled", "/only", backend)
 			ruleTo(l, "d", "down", "", closedPort(t))
 			ruleTo(l, "m", "moved", "", netip.AddrPort{}).Redirect = &balance.Redirect{Scheme: "https", Code: 302}

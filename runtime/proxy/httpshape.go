@@ -32,7 +32,7 @@ func (c *httpConn) hold(wait int64) {
 
 // goOn moves what was held.
 func (c *httpConn) goOn() {
-	if s := c.server; s != nil && s.connected && s.readable && c.out == nil {
+	if s := c.server; s != nil && s.connected {
 		s.receive()
 	}
 	if c.stage == asking || c.stage == answering {

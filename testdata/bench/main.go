@@ -13,8 +13,8 @@
 //
 // The number that counts is processor time per request, user and kernel, of the
 // proxy's process tree, with the delivery of its own packets over loopback in it.
-// Tables have medians over the rounds; the ratio is the median of the rounds' ratios
-// to the better peer of the round, because what disturbs a machine disturbs one round.
+// Tables have medians over the rounds; the ratio is the median of the rounds' ratios to
+// the peer with the better median, because what disturbs a machine disturbs one round.
 // Expect ±15 % of noise in one measurement on a machine that is not your own.
 //
 // A measurement is invalid, and makes the command fail, if a request failed or was not

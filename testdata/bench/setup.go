@@ -27,7 +27,7 @@ const (
 type setup struct {
 	HTTP       bool
 	Everything bool // stickiness and access log
-	Stream     bool // what comes is long, which HAProxy wants to be told
+	Splice     bool // HAProxy is told that what comes is long, and does not have to find out
 	Loops      int  // loops, threads or workers
 	Rules      []rule
 

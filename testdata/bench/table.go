@@ -17,36 +17,41 @@ type results struct {
 	invalid map[string]error
 }
 
-// ratio is the subject's value over the better peer's, from the median of the rounds'
-// ratios: what disturbs the machine disturbs all programs of a round. ok is false
-// where a program of the ratio has no valid samples.
+// ratio is a program's value over the better peer's, the one with the better median:
+// the median of the rounds' ratios, because what disturbs the machine disturbs all
+// programs of a round. ok is false where a program of the ratio has no valid samples.
 func (r results) ratio(program string) (ratio float64, ok bool) {
-	for _, name := range append([]string{program}, r.row.metric.against...) {
-		if len(r.samples[name]) == 0 || r.invalid[name] != nil {
+	if !r.valid(program) {
+		return 0, false
+	}
+	better, best := "", math.NaN()
+	for _, peer := range r.row.metric.against {
+		if !r.valid(peer) {
 			return 0, false
 		}
+		if v := r.median(peer, r.row.metric.value); better == "" || r.row.metric.better(v, best) {
+			better, best = peer, v
+		}
 	}
-	if len(r.row.metric.against) == 0 {
+	if better == "" {
 		return 0, false
 	}
 	var ratios []float64
 	for round, s := range r.samples[program] {
-		best := math.NaN()
-		for _, peer := range r.row.metric.against {
-			v := r.row.metric.value(r.samples[peer][round])
-			if math.IsNaN(best) || r.row.metric.better(v, best) {
-				best = v
-			}
-		}
-		ratios = append(ratios, r.row.metric.value(s)/best)
+		ratios = append(ratios, r.row.metric.value(s)/r.row.metric.value(r.samples[better][round]))
 	}
 	return median(ratios), true
+}
+
+// valid tells whether a program has a sample of every round.
+func (r results) valid(program string) bool {
+	return len(r.samples[program]) > 0 && r.invalid[program] == nil
 }
 
 // verdict holds the subject against the goal: "0.85 ok", "0.85 missed" or "" without one.
 func (r results) verdict() string {
 	result, ok := r.ratio(subject)
-	if len(r.row.metric.against) == 0 && len(r.samples[subject]) > 0 && r.invalid[subject] == nil {
+	if len(r.row.metric.against) == 0 && r.valid(subject) {
 		result, ok = r.median(subject, r.row.metric.value), true
 	}
 	switch {
@@ -101,7 +106,7 @@ func (r results) write(w io.Writer, programs []string) error {
 }
 
 func (r results) writeProgram(w io.Writer, program string) {
-	if r.invalid[program] != nil || len(r.samples[program]) == 0 {
+	if !r.valid(program) {
 		fmt.Fprintf(w, "%s\tinvalid\t\t\t\t\t\t\t\n", program)
 		return
 	}

@@ -28,7 +28,8 @@ func TestRatioIsPaired(t *testing.T) {
 		verdict, row string
 	}{
 		"median of the rounds": {requestCost, 0.85, costs(8, 40, 9), costs(10, 50, 10), costs(20, 60, 30), "", "0.80", "0.85 ok", "9.00"},
-		"the better of each":   {requestCost, 0.85, costs(8, 8, 8), costs(10, 80, 10), costs(80, 10, 80), "", "0.80", "0.85 ok", "8.00"},
+		"the better median":    {requestCost, 0.85, costs(8, 8, 8), costs(10, 80, 10), costs(80, 10, 80), "", "0.80", "0.85 ok", "8.00"},
+		"not the round's luck": {requestCost, 0.95, costs(9, 9, 9, 9), costs(10, 8, 10, 10), costs(8, 11, 11, 11), "", "0.90", "0.95 ok", "9.00"},
 		"missed":               {requestCost, 0.75, costs(8, 8), costs(10, 10), costs(20, 20), "", "0.80", "0.75 missed", "8.00"},
 		"more is better":       {throughput, 1.15, costs(10, 10), costs(12, 12), costs(1, 1), "", "1.20", "1.15 ok", "10.0"},
 		"more, missed":         {throughput, 1.25, costs(10, 10), costs(12, 12), costs(20, 20), "", "1.20", "1.25 missed", "10.0"},

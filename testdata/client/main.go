@@ -2,6 +2,7 @@
 // neither curl nor dig:
 //
 //	go run ./testdata/client get http://127.10.0.4
+//	go run ./testdata/client get http://127.10.0.6/tom www.aaa.com
 //	go run ./testdata/client resolve 127.10.0.1:53 www.abc.com
 package main
 
@@ -27,16 +28,25 @@ func main() {
 func run(args []string) error {
 	switch {
 	case len(args) == 2 && args[0] == "get":
-		return get(args[1])
+		return get(args[1], "")
+	case len(args) == 3 && args[0] == "get":
+		return get(args[1], args[2])
 	case len(args) == 3 && args[0] == "resolve":
 		return resolve(args[1], args[2])
 	}
-	return fmt.Errorf("usage: client get URL | client resolve SERVER NAME")
+	return fmt.Errorf("usage: client get URL [DOMAIN] | client resolve SERVER NAME")
 }
 
-// get prints the page at url.
-func get(url string) error {
-	resp, err := (&http.Client{Timeout: patience}).Get(url)
+// get prints the page at url, asked for by the name of a domain if one is given.
+func get(url, domain string) error {
+	req, err := http.NewRequest(http.MethodGet, url, nil)
+	if err != nil {
+		return err
+	}
+	if domain != "" {
+		req.Host = domain
+	}
+	resp, err := (&http.Client{Timeout: patience}).Do(req)
 	if err != nil {
 		return err
 	}

@@ -1,0 +1,1 @@
+instance "ECS01" { page "/" { content = "x" } }
