@@ -2,7 +2,7 @@
 
 // Command bench compares slbctl with HAProxy and nginx on this machine:
 //
-//	make bench-peers                          # all rows, a quarter of an hour
+//	make bench-peers                          # all rows, ten minutes
 //	make bench-peers ROW=http-64,tcp-bulk     # some
 //	make bench-peers ROUNDS=5 DURATION=10     # calmer numbers
 //
