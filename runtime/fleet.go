@@ -99,13 +99,13 @@ func (f *fleet) shutdown() error {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
 	defer cancel()
-	if f.child.Shutdown(ctx) == nil {
-		return nil
+	if f.child.Shutdown(ctx) != nil {
+		// Its socket may be gone with the folder; a signal reaches it all the same.
+		if err := unix.PidfdSendSignal(int(f.pidfd.Fd()), unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
+			return fmt.Errorf("end the instances' process %d: %w", f.child.PID(), err)
+		}
 	}
-	// Its socket may be gone with the folder; a signal reaches it all the same.
-	if err := unix.PidfdSendSignal(int(f.pidfd.Fd()), unix.SIGTERM, nil, 0); err != nil && !errors.Is(err, unix.ESRCH) {
-		return fmt.Errorf("end the instances' process %d: %w", f.child.PID(), err)
-	}
+	// A daemon that follows at once must not meet it half gone.
 	if !ends(f.pidfd, stopPatience) {
 		return fmt.Errorf("the instances' process %d does not end; stop it with `kill`", f.child.PID())
 	}
