@@ -307,6 +307,7 @@ const (
 	ProtocolTCP     = "tcp"
 	ProtocolUDP     = "udp"
 	ProtocolHTTP    = "http"
+	ProtocolHTTPS   = "https"
 	ProtocolTCPEcho = "tcp_echo"
 	ProtocolUDPEcho = "udp_echo"
 

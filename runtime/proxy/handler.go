@@ -75,8 +75,11 @@ func NewHandler(l *balance.Listener, states []*balance.State, quota *balance.Quo
 	if prev != nil {
 		h.inheritLeaving(prev, known)
 	}
-	if l.Protocol == spec.ProtocolHTTP {
+	if l.Protocol == spec.ProtocolHTTP || l.Protocol == spec.ProtocolHTTPS {
 		h.http = newHTTPFront(l)
+		if prev != nil && prev.http != nil {
+			h.http.shakes = prev.http.shakes
+		}
 	}
 	return h
 }
@@ -123,6 +126,10 @@ func (h *Handler) attach(s *Server) {
 		return
 	}
 	h.front.attach(len(s.workers))
+	if h.http != nil && h.http.shakes == nil {
+		rate := handshakeRate * len(s.workers)
+		h.http.shakes = balance.NewRate(rate, rate/10)
+	}
 	for _, p := range h.pools {
 		for i := range p.servers {
 			p.servers[i].tally.attach(len(s.workers))

@@ -37,6 +37,7 @@ type stage uint8
 
 const (
 	ended      stage = iota // the record may be used again
+	shaking                 // hands, for TLS
 	idle                    // before the first byte of a request
 	reading                 // an unfinished head has come
 	connecting              // a server is being connected, or a descriptor is waited for
@@ -62,6 +63,7 @@ type httpConn struct {
 	source netip.AddrPort
 
 	fd   int
+	tls  *tlsSession     // nil = none
 	in   []byte          // an unfinished head, or requests that came early
 	out  *netloop.Buffer // what the client did not take
 	body http1.Body      // of the request
@@ -113,6 +115,10 @@ func (w *worker) openHTTP(k *Socket, h *Handler, fd int, source netip.AddrPort) 
 		c.abort()
 		return
 	}
+	if h.http.tls != nil {
+		c.secure()
+		return
+	}
 	c.wait(h.listener.IdleTimeout)
 }
 
@@ -140,6 +146,9 @@ func (c *httpConn) Ready(ev netloop.Events) {
 	if ev&(netloop.Urgent|netloop.PeerFin|netloop.Hup|netloop.Err) != 0 {
 		c.partial = true
 	}
+	if c.tls != nil {
+		c.tls.ready(ev)
+	}
 	if ev&(netloop.Hup|netloop.Err) != 0 && c.stage != ended {
 		c.gone() // both directions have ended: nobody is there to get an answer
 		return
@@ -148,6 +157,8 @@ func (c *httpConn) Ready(ev netloop.Events) {
 		return
 	}
 	switch c.stage {
+	case shaking:
+		c.shake()
 	case idle, reading:
 		c.receive()
 	case asking, answering:
@@ -237,7 +248,12 @@ func (c *httpConn) cutOff() {
 // timedOut ends patience with the stage that the exchange is in.
 func (c *httpConn) timedOut() {
 	switch c.stage {
-	case idle, lingering:
+	case shaking:
+		c.startOrGiveUp()
+	case idle:
+		c.sayGoodbye()
+		c.close()
+	case lingering:
 		c.close()
 	case reading:
 		c.refuseUnread(http.StatusRequestTimeout)
@@ -282,20 +298,44 @@ func (c *httpConn) again() {
 	}
 }
 
-// send writes to the client and keeps what it does not take. It reports false when
-// the connection has broken and is gone.
+// recv reads what the client has sent, and notes when nothing of it is left.
+func (c *httpConn) recv(b []byte) (int, unix.Errno) {
+	if c.tls != nil {
+		return c.recvTLS(b)
+	}
+	n, errno := netloop.Recv(c.fd, b)
+	if errno == again || n > 0 && n < len(b) && !c.partial {
+		c.readable = false
+	}
+	return n, errno
+}
+
+// send gives the client b and keeps what it does not take. It reports false when the
+// connection has broken and is gone.
 func (c *httpConn) send(b []byte) bool {
+	if c.tls != nil {
+		b = c.tls.seal(b)
+	}
+	if b == nil || !c.write(b) {
+		c.gone()
+		return false
+	}
+	return true
+}
+
+// write is send for what is on its way already. It reports false when the connection
+// has broken.
+func (c *httpConn) write(b []byte) bool {
 	if c.out != nil { // interim answers that wait: rare, so the bytes may move twice
 		all := append(slices.Clone(c.out.Bytes()), b...)
 		c.worker.loop.Release(c.out)
 		c.out = c.worker.loop.Keep(all)
-		return true
+		return len(all) <= owedBytes
 	}
 	n, errno := netloop.Send(c.fd, b)
 	if errno == again {
 		n = 0
 	} else if errno != 0 {
-		c.gone()
 		return false
 	}
 	if n < len(b) {
@@ -319,7 +359,9 @@ func (c *httpConn) flush() bool {
 			c.worker.loop.Release(c.out)
 			c.out = nil
 		}
-		c.progress()
+		if c.stage > reading {
+			c.progress()
+		}
 	}
 	switch c.stage {
 	case leaving:
@@ -339,6 +381,7 @@ func (c *httpConn) leave() {
 		c.wait(c.handler.listener.RequestTimeout)
 		return
 	}
+	c.sayGoodbye()
 	if c.last && c.sent && !c.readable {
 		c.close()
 		return
@@ -356,9 +399,8 @@ func (c *httpConn) linger() {
 			c.again()
 			return
 		}
-		n, errno := netloop.Recv(c.fd, c.worker.loop.Scratch())
+		n, errno := c.recv(c.worker.loop.Scratch())
 		if errno == again {
-			c.readable = false
 			return
 		}
 		c.lingered += n
@@ -395,6 +437,9 @@ func (c *httpConn) close() {
 	}
 	c.give()
 	c.stay()
+	if c.tls != nil {
+		c.tls.end()
+	}
 	w.loop.Close(c.fd)
 	if c.out != nil {
 		w.loop.Release(c.out)

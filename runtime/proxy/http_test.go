@@ -143,7 +143,13 @@ func TestHTTPTellsServersOfTheClient(t *testing.T) {
 }
 
 func TestHTTPBodies(t *testing.T) {
-	l := httpListenerOf(startSite(t, func(w http.ResponseWriter, r *http.Request) {
+	_, k, _ := web(t, 1, httpListenerOf(bodySite(t)))
+	wantBodies(t, browser(t), urlOf(k, ""))
+}
+
+// bodySite answers with bodies of every kind, and sends back those that it gets.
+func bodySite(t testing.TB) netip.AddrPort {
+	return startSite(t, func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/none":
 			w.WriteHeader(http.StatusNoContent)
@@ -164,9 +170,12 @@ func TestHTTPBodies(t *testing.T) {
 			n, _ := io.Copy(w, r.Body)
 			w.Header().Set("X-Sum", fmt.Sprint(n))
 		}
-	}))
-	_, k, _ := web(t, 1, l)
-	c := browser(t)
+	})
+}
+
+// wantBodies sends bodies of every kind to a bodySite behind an origin.
+func wantBodies(t *testing.T, c *http.Client, origin string) {
+	t.Helper()
 	large := bytes.Repeat([]byte("0123456789abcdef"), 1<<18) // 4 MiB
 	for _, size := range []int{0, 1, 1000, 60 << 10, 70 << 10, len(large)} {
 		for _, path := range []string{"/length", "/chunks"} {
@@ -175,7 +184,7 @@ func TestHTTPBodies(t *testing.T) {
 				if chunked {
 					body = io.MultiReader(body)
 				}
-				res, err := c.Post(urlOf(k, path), "text/plain", body)
+				res, err := c.Post(origin+path, "text/plain", body)
 				if err != nil {
 					t.Fatalf("%s of %d bytes: %v", path, size, err)
 				}
@@ -191,15 +200,15 @@ func TestHTTPBodies(t *testing.T) {
 		}
 	}
 	for path, status := range map[string]int{"/none": 204, "/unchanged": 304} {
-		if res, body := get(t, c, urlOf(k, path)); res.StatusCode != status || body != "" {
+		if res, body := get(t, c, origin+path); res.StatusCode != status || body != "" {
 			t.Errorf("%s: %d %q", path, res.StatusCode, body)
 		}
 	}
-	res, err := c.Head(urlOf(k, "/length"))
+	res, err := c.Head(origin + "/length")
 	if err != nil || res.StatusCode != 200 {
 		t.Errorf("HEAD: %v, %v", res, err)
 	}
-	_, body := get(t, c, urlOf(k, "/chunks"))
+	_, body := get(t, c, origin+"/chunks")
 	if body != "" {
 		t.Errorf("after all of them: %q", body)
 	}
@@ -260,7 +269,15 @@ func TestHTTPOld(t *testing.T) {
 }
 
 func TestHTTPWebSocketIsATunnel(t *testing.T) {
-	backend := startBackend(t, func(c *net.TCPConn) {
+	_, k, h := web(t, 2, httpListenerOf(startChat(t)))
+	c := connect(t, k)
+	wantTunnel(t, c, h)
+	settled(t, h)
+}
+
+// startChat is a server that says "first" to a WebSocket and then what it hears.
+func startChat(t testing.TB) netip.AddrPort {
+	return startBackend(t, func(c *net.TCPConn) {
 		r := bufio.NewReader(c)
 		req, err := http.ReadRequest(r)
 		if err != nil || req.Header.Get("Upgrade") != "websocket" {
@@ -270,8 +287,14 @@ func TestHTTPWebSocketIsATunnel(t *testing.T) {
 		io.Copy(c, r)
 		c.CloseWrite()
 	})
-	_, k, h := web(t, 2, httpListenerOf(backend))
-	c := connect(t, k)
+}
+
+// wantTunnel makes a connection a tunnel to startChat, and ends it.
+func wantTunnel(t *testing.T, c interface {
+	net.Conn
+	CloseWrite() error
+}, h *Handler) {
+	t.Helper()
 	io.WriteString(c, "GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
 	r := bufio.NewReader(c)
 	res, err := http.ReadResponse(r, nil)
@@ -283,11 +306,12 @@ func TestHTTPWebSocketIsATunnel(t *testing.T) {
 			t.Fatalf("%q, %v", b, err)
 		}
 	}
-	for range 3 {
-		io.WriteString(c, "frame")
-		b := make([]byte, 5)
-		if _, err := io.ReadFull(r, b); err != nil || string(b) != "frame" {
-			t.Fatalf("%q, %v", b, err)
+	for _, size := range []int{5, 5, 100 << 10, 1} {
+		frame := bytes.Repeat([]byte("x"), size)
+		go c.Write(frame)
+		b := make([]byte, size)
+		if _, err := io.ReadFull(r, b); err != nil || !bytes.Equal(b, frame) {
+			t.Fatalf("%d bytes did not come back: %v", size, err)
 		}
 	}
 	if n := h.Active("l", "a"); n != 1 {
@@ -297,7 +321,6 @@ func TestHTTPWebSocketIsATunnel(t *testing.T) {
 	if rest, err := io.ReadAll(r); err != nil || len(rest) != 0 {
 		t.Errorf("%q, %v", rest, err)
 	}
-	settled(t, h)
 }
 
 // TestHTTPServerThatClosedIdleConnections is asked again on a fresh connection.

@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"crypto/tls"
 	"strconv"
 	"sync/atomic"
 
@@ -16,11 +17,17 @@ type httpFront struct {
 	srcPort bool        // and of the client's port
 	closing atomic.Bool // the listener goes: every answer ends its connection
 	log     *AccessLog  // nil = none
+	tls     *tls.Config // nil = without TLS
+	shakes  *balance.Rate
 }
 
 // LogTo makes the Handler of an HTTP listener write its exchanges to a log. Call it
 // before the first Serve.
 func (h *Handler) LogTo(log *AccessLog) { h.http.log = log }
+
+// Secure makes the Handler of an HTTPS listener speak TLS. Connections that stand keep the
+// configuration they have begun with. Call it before the first Serve.
+func (h *Handler) Secure(config *tls.Config) { h.http.tls = config }
 
 func newHTTPFront(l *balance.Listener) *httpFront {
 	f := &httpFront{srcPort: l.Forwarded.ClientSrcPort}

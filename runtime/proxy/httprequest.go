@@ -9,7 +9,6 @@ import (
 
 	"slbctl/runtime/balance"
 	"slbctl/runtime/http1"
-	"slbctl/runtime/netloop"
 )
 
 // receive reads requests until one is under way, nothing is left to read, or the
@@ -65,16 +64,13 @@ func (c *httpConn) fill() (buf []byte, at, old int) {
 	scratch := c.worker.loop.Scratch()
 	old = copy(scratch[headroom:], c.in)
 	end := headroom + old
-	n, errno := netloop.Recv(c.fd, scratch[end:])
+	n, errno := c.recv(scratch[end:])
 	switch {
 	case errno == again:
-		c.readable = false
 		return nil, 0, 0
 	case errno != 0 || n == 0: // the client has gone, or will ask nothing more
 		c.close()
 		return nil, 0, 0
-	case end+n < len(scratch) && !c.partial:
-		c.readable = false
 	}
 	return scratch[:end+n], headroom, old
 }
@@ -137,11 +133,11 @@ func (h *Handler) mayAsk(now int64) bool {
 }
 
 // adopt takes the Handler of now for the request that begins. The socket may have
-// been given to another listener: one of HTTP goes on with the client; one of
-// another protocol cannot, so the connection ends with what it has.
+// been given to another listener: one of the same protocol goes on with the client;
+// another cannot, so the connection ends with what it has.
 func (c *httpConn) adopt() {
 	h := c.socket.handler.Load()
-	if h == nil || h.http == nil {
+	if h == nil || h.http == nil || (h.http.tls != nil) != (c.tls != nil) {
 		c.ends = true
 		return
 	}
@@ -216,16 +212,13 @@ func (c *httpConn) receiveBody() {
 			return
 		}
 		scratch := c.worker.loop.Scratch()
-		n, errno := netloop.Recv(c.fd, scratch)
+		n, errno := c.recv(scratch)
 		switch {
 		case errno == again:
-			c.readable = false
 			return
 		case errno != 0 || n == 0:
 			c.gone() // in the middle of a request
 			return
-		case n < len(scratch) && !c.partial:
-			c.readable = false
 		}
 		c.passBody(scratch[:n])
 	}

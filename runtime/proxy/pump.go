@@ -19,7 +19,8 @@ const (
 // what waits to be written to it.
 type end struct {
 	conn   *conn
-	fd     int // -1 = none
+	fd     int         // -1 = none
+	tls    *tlsSession // nil = none
 	buffer *netloop.Buffer
 	pipe   *netloop.Pipe
 
@@ -43,6 +44,9 @@ func (e *end) Ready(ev netloop.Events) {
 	}
 	if ev&(netloop.Urgent|netloop.PeerFin|netloop.Hup|netloop.Err) != 0 {
 		e.partial = true
+	}
+	if e.tls != nil {
+		e.tls.ready(ev)
 	}
 	switch {
 	case c.phase == open:
@@ -114,6 +118,9 @@ func (c *conn) endStream(src, dst *end) bool {
 		c.close()
 		return false
 	}
+	if dst.tls != nil {
+		_, _ = netloop.Send(dst.fd, dst.tls.goodbye()) // if it does not fit, the end itself says it
+	}
 	netloop.ShutdownWrite(dst.fd)
 	return true
 }
@@ -121,28 +128,67 @@ func (c *conn) endStream(src, dst *end) bool {
 // copy makes one recv and one send.
 func (c *conn) copy(src, dst *end) unix.Errno {
 	scratch := c.worker.loop.Scratch()[:fullRead]
-	n, errno := netloop.Recv(src.fd, scratch)
+	n, errno := c.recv(src, scratch)
 	if errno != 0 || n == 0 {
 		return src.dry(errno)
 	}
 	c.moved(src, n)
-	switch {
-	case n == len(scratch):
+	if n == len(scratch) && c.client.tls == nil {
 		src.fullReads++
-	case src.partial:
+	} else {
 		src.fullReads = 0
-	default:
-		// A short read has emptied the socket: what comes next makes a new edge.
-		src.fullReads, src.readable = 0, false
 	}
-	sent, errno := netloop.Send(dst.fd, scratch[:n])
+	return c.send(dst, scratch[:n])
+}
+
+// recv reads from an end. A short read has emptied the socket: what comes next makes
+// a new edge.
+func (c *conn) recv(src *end, b []byte) (n int, errno unix.Errno) {
+	if src.tls != nil {
+		return c.recvTLS(src, b)
+	}
+	if n, errno = netloop.Recv(src.fd, b); n > 0 && n < len(b) && !src.partial {
+		src.readable = false
+	}
+	return n, errno
+}
+
+func (c *conn) recvTLS(src *end, b []byte) (int, unix.Errno) {
+	n, dry, errno := src.tls.recv(b)
+	if dry {
+		src.readable = false
+	}
+	if sealed := c.worker.sealed; len(sealed) > 0 {
+		if src.buffer != nil {
+			return 0, unix.EPROTO // asks for keys again and again, and reads nothing
+		}
+		if errno := c.deliver(src, sealed); errno != 0 {
+			return 0, errno
+		}
+	}
+	return n, errno
+}
+
+// send gives an end for which nothing waits what it gets next.
+func (c *conn) send(dst *end, b []byte) unix.Errno {
+	if dst.tls != nil {
+		if b = dst.tls.seal(b); b == nil {
+			return unix.EPROTO
+		}
+	}
+	return c.deliver(dst, b)
+}
+
+// deliver is send for what is on its way already. It keeps what the socket does not take.
+func (c *conn) deliver(dst *end, b []byte) unix.Errno {
+	n, errno := netloop.Send(dst.fd, b)
 	if errno == unix.EAGAIN {
-		sent = 0
+		n = 0
 	} else if errno != 0 {
 		return errno
 	}
-	if sent < n {
-		dst.buffer = c.worker.loop.Keep(scratch[sent:n])
+	if n < len(b) {
+		dst.buffer = c.worker.loop.Keep(b[n:])
 	}
 	return 0
 }

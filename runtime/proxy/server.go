@@ -47,6 +47,10 @@ type worker struct {
 	keptHTTP int
 	http     httpScratch
 
+	sealed  []byte // what a TLS session has to say; nothing in it outlives a call of Ready
+	shook   int    // steps of handshakes in the turn of shookAt
+	shookAt int64
+
 	udp udpLoop
 
 	pauses atomic.Int64

@@ -42,12 +42,13 @@ func (c *httpConn) tunnel() {
 	t.prev, t.next = w.conns.prev, &w.conns
 	t.prev.next, t.next.prev = t, t
 	t.client.take(c.fd, c.out, c.readable, c.partial)
+	t.client.tls = c.tls
 	t.server.take(s.fd, s.out, s.readable, s.partial)
 	t.phase, t.idle, t.activity = open, c.handler.listener.RequestTimeout, w.loop.Now()
 	w.loop.Hand(c.fd, &t.client)
 	w.loop.Hand(s.fd, &t.server)
 	s.client, s.fd, s.out = nil, -1, nil
-	c.server, c.out, c.admitted, c.assignment = nil, nil, nil, assignment{}
+	c.server, c.out, c.tls, c.admitted, c.assignment = nil, nil, nil, nil, assignment{}
 	c.release()
 	t.armIdle()
 	t.lane.in.Add(int64(len(early)))
