@@ -18,7 +18,7 @@ const module = "slbctl"
 // house lists the packages below runtime in the order of the design: each may
 // import those above it, and spec.
 var house = []string{
-	"runtime/durable", "runtime/balance", "runtime/http1", "runtime/proxyproto", "runtime/netloop", "runtime/proxy",
+	"runtime/durable", "runtime/balance", "runtime/http1", "runtime/http2", "runtime/proxyproto", "runtime/netloop", "runtime/proxy",
 	"runtime/health", "runtime/webserver", "runtime/dns", "runtime/control",
 }
 
@@ -43,6 +43,7 @@ func mayImport() map[string][]string {
 	allowed["runtime/durable"] = nil
 	allowed["runtime/balance"] = []string{"spec"}
 	allowed["runtime/http1"] = nil
+	allowed["runtime/http2"] = []string{"runtime/http1"}
 	allowed["runtime/proxyproto"] = nil
 	return allowed
 }

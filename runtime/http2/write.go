@@ -1,0 +1,437 @@
+package http2
+
+import (
+	"bytes"
+	"encoding/binary"
+	"net/http"
+	"strconv"
+	"unsafe"
+
+	h2 "golang.org/x/net/http2"
+	"golang.org/x/net/http2/hpack"
+)
+
+// Write takes bytes of a message as HTTP/1.1 and returns how many: as many as
+// the windows and Out have room for. Next gives the stream again when there may
+// be room for more. An error means that the stream has been reset, by the peer or
+// because the bytes are no message; what Read has is not affected.
+func (s *Stream) Write(b []byte) (n int, err error) {
+	if s.err != nil {
+		return 0, s.err
+	}
+	s.frame = -1
+	for n < len(b) {
+		if s.localEnded {
+			return n, errExcess
+		}
+		k, why, err := s.write(b[n:])
+		if err != nil {
+			return n, s.broken(err)
+		}
+		n += k
+		if why != notStalled {
+			s.stall(why, n > 0)
+			return n, nil
+		}
+	}
+	s.conn.stalled.remove(s)
+	return n, nil
+}
+
+// write takes the next piece of a message.
+func (s *Stream) write(p []byte) (n int, why need, err error) {
+	if s.inHead {
+		return s.writeHead(p)
+	}
+	return s.writeBody(p)
+}
+
+// CloseWrite ends a message as closing a connection of HTTP/1.1 would: that is its
+// end only if it has no other, and an error otherwise.
+func (s *Stream) CloseWrite() error {
+	switch {
+	case s.err != nil:
+		return s.err
+	case s.localEnded:
+		return nil
+	case s.inHead || !s.body.Open():
+		return s.broken(errCutShort)
+	}
+	s.frame = -1
+	s.endBody()
+	return nil
+}
+
+// broken resets a stream for what its owner wrote.
+func (s *Stream) broken(err error) error {
+	if s.id != 0 {
+		s.conn.writeReset(s.id, h2.ErrCodeInternal)
+	}
+	s.lose(err)
+	return err
+}
+
+func (s *Stream) stall(why need, moved bool) {
+	l := &s.conn.stalled
+	if s.stalled == notStalled || moved {
+		l.remove(s)
+		l.add(s, why)
+	}
+	s.stalled = why
+}
+
+// writeHead takes bytes of a head. They are kept until it is complete.
+func (s *Stream) writeHead(p []byte) (n int, why need, err error) {
+	c := s.conn
+	if c.full() {
+		return 0, needsOut, nil
+	}
+	head, before := p, s.part.len()
+	if before > 0 {
+		s.part.append(c.pool, p)
+		head = s.part.bytes()
+	}
+	if c.client {
+		n, err = s.writeRequest(head)
+	} else {
+		n, err = s.writeResponse(head)
+	}
+	if err != nil {
+		return 0, notStalled, err
+	}
+	if n == 0 {
+		if before == 0 {
+			s.part.append(c.pool, p)
+		}
+		return len(p), notStalled, nil
+	}
+	s.part.release(c.pool)
+	return n - before, notStalled, nil
+}
+
+func (s *Stream) writeResponse(b []byte) (n int, err error) {
+	r := &s.conn.pool.response
+	if n, err = r.Parse(b, s.toHead); n == 0 || err != nil {
+		return 0, err
+	}
+	if r.Status == http.StatusSwitchingProtocols {
+		return 0, errSwitched
+	}
+	c := s.conn
+	c.startBlock()
+	c.encodeStatus(r.Status)
+	c.encodeLines(b[:n])
+	if r.Status < http.StatusOK {
+		c.writeHeaders(s.id, false)
+		return n, nil
+	}
+	s.inHead = false
+	s.body.OfResponse(r)
+	c.writeHeaders(s.id, s.body.Done())
+	if s.body.Done() {
+		s.endLocal()
+	}
+	return n, nil
+}
+
+func (s *Stream) writeRequest(b []byte) (n int, err error) {
+	c := s.conn
+	r := &c.pool.request
+	if n, err = r.Parse(b); n == 0 || err != nil {
+		return 0, err
+	}
+	c.number(s)
+	c.startBlock()
+	c.encodeField(":method", text(r.Method), false)
+	c.encodeField(":scheme", "http", false)
+	c.encodeField(":authority", text(r.Authority), false)
+	c.encodeField(":path", text(r.Target), false)
+	c.encodeLines(b[:n])
+	s.inHead, s.toHead = false, r.Head
+	s.body.OfRequest(r)
+	c.writeHeaders(s.id, s.body.Done())
+	if s.body.Done() {
+		s.endLocal()
+	}
+	return n, nil
+}
+
+// number gives a client's stream its number, now that its HEADERS are the next to go.
+func (c *Conn) number(s *Stream) {
+	for i, other := range c.unnumbered {
+		if other == s {
+			c.unnumbered = append(c.unnumbered[:i], c.unnumbered[i+1:]...)
+			break
+		}
+	}
+	s.id = c.nextID
+	c.nextID += 2
+	s.window = c.peerWindow
+	c.insert(s)
+}
+
+// writeBody takes bytes of a body up to and with the next piece of content.
+func (s *Stream) writeBody(p []byte) (n int, why need, err error) {
+	body := s.body
+	data, n, done, err := body.Next(p)
+	if err != nil {
+		return 0, notStalled, err
+	}
+	if len(data) > 0 {
+		return s.writeContent(p[:n], len(data), done)
+	}
+	if !done {
+		s.part.append(s.conn.pool, p[:n])
+		s.body = body
+		return n, notStalled, nil
+	}
+	// A body whose length is known ends with its content: this is the end of a chunked
+	// one, with its trailers.
+	if s.conn.full() {
+		return 0, needsOut, nil
+	}
+	s.body = body
+	framing := p[:n]
+	if s.part.len() > 0 {
+		s.part.append(s.conn.pool, framing)
+		framing = s.part.bytes()
+	}
+	s.endChunked(framing)
+	s.part.release(s.conn.pool)
+	return n, notStalled, nil
+}
+
+// writeContent takes p, which is framing and then content of a length; as much of
+// that as there is room for.
+func (s *Stream) writeContent(p []byte, content int, done bool) (n int, why need, err error) {
+	framing := len(p) - content
+	room := s.room()
+	if content > room {
+		done = false
+	}
+	content = min(content, room)
+	s.part.release(s.conn.pool)
+	// Both calls take just what the one before has shown to be there.
+	if framing > 0 {
+		if _, _, _, err := s.body.Next(p[:framing]); err != nil {
+			return 0, notStalled, err
+		}
+	}
+	if content == 0 {
+		return framing, needsWindow, nil
+	}
+	n = framing + content
+	if _, _, _, err := s.body.Next(p[framing:n]); err != nil {
+		return 0, notStalled, err
+	}
+	s.writeData(p[framing:n])
+	if done {
+		s.endBody()
+	}
+	return n, notStalled, nil
+}
+
+// endChunked ends a message with the framing that ends a chunked body: the end of
+// the last chunk, the line of the empty one, trailers, an empty line.
+func (s *Stream) endChunked(framing []byte) {
+	framing = bytes.TrimPrefix(framing, []byte("\r\n"))
+	lines := framing[bytes.IndexByte(framing, '\n')+1:]
+	if len(lines) == len("\r\n") {
+		s.endBody()
+		return
+	}
+	c := s.conn
+	c.startBlock()
+	c.encodeFields(lines)
+	c.writeHeaders(s.id, true)
+	s.endLocal()
+}
+
+// writeData writes DATA for which there is room. What follows DATA of the same
+// Write joins its frame.
+func (s *Stream) writeData(data []byte) {
+	c := s.conn
+	s.window -= int64(len(data))
+	c.window -= int64(len(data))
+	c.pay(framePays+int32(len(data)>>10), 0)
+	for len(data) > 0 {
+		at := c.out.off + int(s.frame)
+		size := 0
+		if s.frame >= 0 {
+			size = len(c.out.b) - at - headerLen
+		}
+		if s.frame < 0 || size == MaxFrame {
+			s.frame = int32(c.out.len())
+			c.writeHeader(h2.FrameData, 0, s.id, 0)
+			continue
+		}
+		k := min(len(data), MaxFrame-size)
+		c.out.append(c.pool, data[:k])
+		at = c.out.off + int(s.frame)
+		putLength(c.out.b[at:], size+k)
+		data = data[k:]
+	}
+}
+
+// endBody ends a message with the last DATA frame of this Write, or with an empty one.
+func (s *Stream) endBody() {
+	c := s.conn
+	if s.frame >= 0 {
+		c.out.b[c.out.off+int(s.frame)+4] |= byte(h2.FlagDataEndStream)
+	} else {
+		c.writeHeader(h2.FrameData, h2.FlagDataEndStream, s.id, 0)
+	}
+	s.endLocal()
+}
+
+func (s *Stream) endLocal() {
+	s.localEnded = true
+	if !s.conn.client {
+		s.conn.pay(streamPays, 1)
+	}
+}
+
+// startBlock starts a header block. The first tells the peer that its table for our
+// fields is empty, and stays so (RFC 7541 section 6.3): fields are sent as literals
+// or by the static table, so that nothing has to be kept for an idle connection.
+func (c *Conn) startBlock() {
+	c.pool.block.b = c.pool.block.b[:0]
+	if !c.saidEmpty {
+		c.saidEmpty = true
+		c.pool.block.b = append(c.pool.block.b, 0x20)
+	}
+}
+
+// encodeField adds a field. The encoder, whose table is empty, keeps neither name nor
+// value.
+func (c *Conn) encodeField(name, value string, secret bool) {
+	if err := c.pool.encoder.WriteField(hpack.HeaderField{Name: name, Value: value, Sensitive: secret}); err != nil {
+		panic(err) // a block takes everything
+	}
+}
+
+// text is b as a string without a copy, for who does not keep it.
+func text(b []byte) string { return unsafe.String(unsafe.SliceData(b), len(b)) }
+
+func (c *Conn) encodeStatus(status int) {
+	c.pool.name = strconv.AppendInt(c.pool.name[:0], int64(status), 10)
+	c.encodeField(":status", text(c.pool.name), false)
+}
+
+// encodeLines adds the fields of a head.
+func (c *Conn) encodeLines(head []byte) {
+	c.encodeFields(head[bytes.IndexByte(head, '\n')+1:])
+}
+
+// encodeFields adds the fields of lines up to an empty one, which package http1 has
+// found to be fine. Those of a connection of HTTP/1.1 are left out (RFC 9113 section
+// 8.2.2).
+func (c *Conn) encodeFields(lines []byte) {
+	for {
+		colon := bytes.IndexByte(lines, ':')
+		end := bytes.IndexByte(lines, '\r')
+		if end <= 0 || colon < 0 || colon > end {
+			return
+		}
+		value := lines[colon+1 : end]
+		for len(value) > 0 && isBlank(value[0]) {
+			value = value[1:]
+		}
+		for len(value) > 0 && isBlank(value[len(value)-1]) {
+			value = value[:len(value)-1]
+		}
+		c.encodeLine(lines[:colon], value)
+		lines = lines[end+len("\r\n"):]
+	}
+}
+
+func (c *Conn) encodeLine(name, value []byte) {
+	lower := c.pool.name[:0]
+	for _, b := range name {
+		if b >= 'A' && b <= 'Z' {
+			b |= 0x20
+		}
+		lower = append(lower, b)
+	}
+	c.pool.name = lower
+	secret := false
+	switch string(lower) {
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings", "host":
+		return
+	case "te":
+		if string(value) != "trailers" {
+			return
+		}
+	case "authorization", "proxy-authorization", "cookie", "set-cookie":
+		secret = true // never indexed, by whoever passes it on (RFC 7541 section 7.1.3)
+	}
+	c.encodeField(text(lower), text(value), secret)
+}
+
+// writeHeaders writes the block as HEADERS and as many CONTINUATION as it takes.
+func (c *Conn) writeHeaders(id uint32, end bool) {
+	kind, flags := h2.FrameHeaders, h2.Flags(0)
+	if end {
+		flags = h2.FlagHeadersEndStream
+	}
+	for b := c.pool.block.b; ; kind, flags = h2.FrameContinuation, 0 {
+		k := min(len(b), MaxFrame)
+		if k == len(b) {
+			flags |= h2.FlagHeadersEndHeaders
+		}
+		c.writeFrame(kind, flags, id, b[:k])
+		if b = b[k:]; len(b) == 0 {
+			return
+		}
+	}
+}
+
+func (c *Conn) writeSettings(settings ...h2.Setting) {
+	c.writeHeader(h2.FrameSettings, 0, 0, 6*len(settings))
+	for _, s := range settings {
+		c.out.reserve(c.pool, 6)
+		c.out.b = binary.BigEndian.AppendUint16(c.out.b, uint16(s.ID))
+		c.out.b = binary.BigEndian.AppendUint32(c.out.b, s.Val)
+	}
+}
+
+func (c *Conn) writeWindowUpdate(id uint32, n int64) {
+	c.writeHeader(h2.FrameWindowUpdate, 0, id, 4)
+	c.appendUint32(uint32(n))
+}
+
+// writeReset resets a stream. What the peer still sends for it is ignored.
+func (c *Conn) writeReset(id uint32, code ErrCode) {
+	c.resetHere(id)
+	c.writeHeader(h2.FrameRSTStream, 0, id, 4)
+	c.appendUint32(uint32(code))
+}
+
+func (c *Conn) writeGoAway(last uint32, code ErrCode, reason string) {
+	c.writeHeader(h2.FrameGoAway, 0, 0, 8+len(reason))
+	c.appendUint32(last)
+	c.appendUint32(uint32(code))
+	c.out.append(c.pool, []byte(reason))
+}
+
+func (c *Conn) appendUint32(v uint32) {
+	c.out.reserve(c.pool, 4)
+	c.out.b = binary.BigEndian.AppendUint32(c.out.b, v)
+}
+
+func (c *Conn) writeFrame(kind h2.FrameType, flags h2.Flags, id uint32, payload []byte) {
+	c.writeHeader(kind, flags, id, len(payload))
+	c.out.append(c.pool, payload)
+}
+
+func (c *Conn) writeHeader(kind h2.FrameType, flags h2.Flags, id uint32, length int) {
+	c.out.reserve(c.pool, headerLen)
+	b := append(c.out.b, 0, 0, 0, byte(kind), byte(flags))
+	b = binary.BigEndian.AppendUint32(b, id)
+	putLength(b[len(b)-headerLen:], length)
+	c.out.b = b
+}
+
+func putLength(header []byte, n int) {
+	header[0], header[1], header[2] = byte(n>>16), byte(n>>8), byte(n)
+}
