@@ -30,6 +30,7 @@ type fieldList struct {
 	method, scheme, authority, path, status, host string
 	has                                           pseudo
 	hasHost                                       bool
+	announces                                     bool // trailers, which only a chunked body can have
 	length                                        int64 // of the body, -1 unknown
 
 	lines   []byte
@@ -140,6 +141,8 @@ func (f *fieldList) addField(name, value string) {
 			f.addLength(value)
 			return
 		}
+	case "trailer":
+		f.announces = true
 	case "cookie":
 		if f.section == ofRequest {
 			f.addCookie(value)
@@ -255,6 +258,10 @@ func (f *fieldList) appendRequest(dst []byte, chunked bool) []byte {
 	return appendFraming(dst, f.length, chunked)
 }
 
+// chunks reports whether a body that does not end with its head is chunked: its length
+// is not known, or it is and would leave no place for trailers.
+func (f *fieldList) chunks() bool { return f.length < 0 || f.announces }
+
 const maxLoggedHost = 255
 
 // appendResponse renders a response.
@@ -271,12 +278,12 @@ func (f *fieldList) appendResponse(dst []byte, status int, length int64, chunked
 // appendFraming ends a head.
 func appendFraming(dst []byte, length int64, chunked bool) []byte {
 	switch {
+	case chunked:
+		dst = append(dst, "transfer-encoding: chunked\r\n"...)
 	case length >= 0:
 		dst = append(dst, "content-length: "...)
 		dst = strconv.AppendInt(dst, length, 10)
 		dst = append(dst, "\r\n"...)
-	case chunked:
-		dst = append(dst, "transfer-encoding: chunked\r\n"...)
 	}
 	return append(dst, "\r\n"...)
 }
@@ -288,7 +295,7 @@ func appendLine(dst []byte, name, value string) []byte {
 	return append(dst, "\r\n"...)
 }
 
-// lines counts the field lines of a request as it is rendered.
+// lineCount counts the field lines of a request as it is rendered.
 func (f *fieldList) lineCount(chunked bool) int {
 	n := f.count
 	for _, there := range [...]bool{f.hasHost || f.has&hasAuthority != 0, len(f.cookies) > 0, f.length >= 0 || chunked} {

@@ -182,3 +182,61 @@ func served(h http.Handler) func([]byte) ([]byte, bool) {
 		return out.Bytes(), false
 	}
 }
+
+// asked is a request on a stream of the client role, and its answer.
+type asked struct {
+	out  []byte
+	in   []byte
+	err  error
+	done func(*asked)
+}
+
+// asking returns what handles the events of the client role.
+func asking(t testing.TB, scratch []byte) func(*Stream) {
+	return func(s *Stream) {
+		a := s.User.(*asked)
+		for n := s.Read(scratch); n > 0; n = s.Read(scratch) {
+			a.in = append(a.in, scratch[:n]...)
+		}
+		if len(a.out) > 0 && s.Err() == nil {
+			n, err := s.Write(a.out)
+			if a.out = a.out[n:]; err != nil && !s.Ended() {
+				t.Logf("write: %v", err)
+				a.out = nil
+			}
+		}
+		if a.err = s.Err(); a.err != nil || s.Ended() {
+			s.Close()
+			a.done(a)
+		}
+	}
+}
+
+// askAll sends requests at once and returns what became of them, the loop's
+// connection having ended.
+func askAll(t testing.TB, nc net.Conn, requests ...string) []*asked {
+	l := newLoop(t, NewClient(NewPool(), 0), nc, nil)
+	l.event = asking(t, l.scratch)
+	l.feed(nil)
+	var all []*asked
+	left := len(requests)
+	for _, request := range requests {
+		s := l.conn.Open()
+		if s == nil {
+			t.Fatal("no stream")
+		}
+		a := &asked{out: []byte(request), done: func(*asked) {
+			if left--; left == 0 {
+				nc.Close()
+			}
+		}}
+		s.User = a
+		all = append(all, a)
+		l.event(s)
+	}
+	l.run()
+	if n := l.conn.Streams(); n != 0 {
+		t.Errorf("%d streams are left", n)
+	}
+	return all
+}

@@ -126,7 +126,7 @@ func (c *Conn) open(id uint32, end bool) *ConnError {
 		c.writeReset(id, h2.ErrCodeProtocol)
 		return c.chargeReset()
 	}
-	chunked := !end && f.length < 0
+	chunked := !end && f.chunks()
 	f.large = f.large || f.lineCount(chunked) > MaxFields
 	if f.large || len(f.path) > http1.MaxTarget {
 		f.large = true
@@ -203,7 +203,7 @@ func (c *Conn) response(s *Stream, block []byte, end bool) *ConnError {
 		s.expect = 0
 	default:
 		s.expect = f.length
-		s.chunked = length < 0
+		s.chunked = f.chunks()
 	}
 	s.render(f, func(dst []byte) []byte { return f.appendResponse(dst, status, length, s.chunked) })
 	c.queue(s)

@@ -157,8 +157,8 @@ func (s *Stream) takeData(data []byte) {
 }
 
 // endRemote takes the end of the peer's message, with the lines of its trailers.
-// They are lost where HTTP/1.1 has no place for them: after a body whose length
-// was announced (RFC 9110 section 6.5.1).
+// They are lost where HTTP/1.1 has no place for them: after a body with a
+// content-length and no trailer field (RFC 9110 section 6.5.1).
 func (s *Stream) endRemote(trailers []byte) *ConnError {
 	if s.expect >= 0 && s.got != s.expect && !s.discard {
 		return s.conn.malformed(s, "less DATA than content-length")
