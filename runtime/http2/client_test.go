@@ -63,7 +63,7 @@ func TestClientWithGo(t *testing.T) {
 	}
 	expect(0, "HTTP/1.1 200 OK\r\ntrailer: Grpc-Status\r\nx-host: grpc.example:50051\r\nx-length: -1\r\nx-te: trailers\r\ncontent-type: text/plain; charset=utf-8\r\n"+
 		"transfer-encoding: chunked\r\n", "6\r\nhello!\r\n0\r\ngrpc-status: 7\r\n\r\n")
-	expect(1, "HTTP/1.1 200 OK\r\ntrailer: Grpc-Status\r\nx-host: a\r\nx-length: 800000\r\nx-te: \r\ncontent-type: text/plain; charset=utf-8\r\n"+
+	expect(1, "HTTP/1.1 200 OK\r\ntrailer: Grpc-Status\r\nx-host: a\r\nx-length: 800000\r\nx-te: trailers\r\ncontent-type: text/plain; charset=utf-8\r\n"+
 		"transfer-encoding: chunked\r\n", big)
 	expect(2, "HTTP/1.1 200 OK\r\ngrpc-status: 12\r\ncontent-length: 0\r\n", "")
 	expect(3, "HTTP/1.1 103 Early Hints\r\n", "HTTP/1.1 413 Request Entity Too Large\r\ncontent-type: text/plain; charset=utf-8\r\ncontent-length: 2\r\n\r\n")

@@ -30,7 +30,7 @@ type fieldList struct {
 	method, scheme, authority, path, status, host string
 	has                                           pseudo
 	hasHost                                       bool
-	announces                                     bool // trailers, which only a chunked body can have
+	announces                                     bool  // trailers, which only a chunked body can have
 	length                                        int64 // of the body, -1 unknown
 
 	lines   []byte

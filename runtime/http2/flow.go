@@ -95,9 +95,16 @@ func (s *Stream) giveBack(n int) {
 	}
 }
 
-// takeWindowUpdate takes WINDOW_UPDATE (RFC 9113 section 6.9).
+// takeWindowUpdate takes WINDOW_UPDATE (RFC 9113 section 6.9). One that gives a window
+// back costs nothing: a client that reads what it has got after a while sends
+// thousands at once, and how many there can be is bounded by what a window may hold.
 func (c *Conn) takeWindowUpdate(f *frame) *ConnError {
 	n := int64(binary.BigEndian.Uint32(f.payload) & maxWindow)
+	if n < freeIncrement {
+		if err := c.charge(); err != nil {
+			return err
+		}
+	}
 	if f.id == 0 {
 		switch c.window += n; {
 		case n == 0:
@@ -113,7 +120,7 @@ func (c *Conn) takeWindowUpdate(f *frame) *ConnError {
 	}
 	s := c.find(f.id)
 	if s == nil || s.err != nil {
-		return nil
+		return c.charge()
 	}
 	switch s.window += n; {
 	case n == 0:

@@ -99,6 +99,8 @@ func (c *Conn) take(f *frame) *ConnError {
 		return c.takeReset(f)
 	case h2.FramePushPromise:
 		return errPush
+	case h2.FrameWindowUpdate:
+		return c.takeWindowUpdate(f)
 	}
 	if err := c.charge(); err != nil {
 		return err
@@ -106,8 +108,6 @@ func (c *Conn) take(f *frame) *ConnError {
 	switch f.kind {
 	case h2.FrameSettings:
 		return c.takeSettings(f)
-	case h2.FrameWindowUpdate:
-		return c.takeWindowUpdate(f)
 	case h2.FramePriority:
 		return c.takePriority(f)
 	case h2.FramePing:

@@ -174,9 +174,15 @@ func TestClientErrors(t *testing.T) {
 		{"100 at the end", func(w *wire) { w.headers(1, true, ":status: 100") }, "RST_STREAM 1 PROTOCOL_ERROR\n"},
 		{"a request", func(w *wire) { w.get(1, true) }, "RST_STREAM 1 PROTOCOL_ERROR\n"},
 		{"connection", func(w *wire) { w.headers(1, true, ":status: 200", "connection: close") }, "RST_STREAM 1 PROTOCOL_ERROR\n"},
-		{"more than content-length", func(w *wire) { w.headers(1, false, ":status: 200", "content-length: 1"); w.WriteData(1, true, []byte("xy")) },
+		{"more than content-length", func(w *wire) {
+			w.headers(1, false, ":status: 200", "content-length: 1")
+			w.WriteData(1, true, []byte("xy"))
+		},
 			"RST_STREAM 1 PROTOCOL_ERROR\n"},
-		{"less than content-length", func(w *wire) { w.headers(1, false, ":status: 200", "content-length: 3"); w.WriteData(1, true, []byte("xy")) },
+		{"less than content-length", func(w *wire) {
+			w.headers(1, false, ":status: 200", "content-length: 3")
+			w.WriteData(1, true, []byte("xy"))
+		},
 			"RST_STREAM 1 PROTOCOL_ERROR\n"},
 		{"content-length without a body", func(w *wire) { w.headers(1, true, ":status: 200", "content-length: 3") }, "RST_STREAM 1 PROTOCOL_ERROR\n"},
 		{"a body to 204", func(w *wire) { w.headers(1, false, ":status: 204"); w.WriteData(1, true, []byte("x")) }, "RST_STREAM 1 PROTOCOL_ERROR\n"},

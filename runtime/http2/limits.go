@@ -35,8 +35,9 @@ const (
 	refillEvery   = int64(100 * time.Millisecond)
 	refillControl = 1
 	refillResets  = 2
-	streamPays    = 32 // control frames that a finished stream pays
-	framePays     = 2  // that a DATA frame sent pays, and one more for each KiB
+	streamPays    = 32      // control frames that a finished stream pays
+	freeIncrement = 1 << 10 // bytes from which on a WINDOW_UPDATE costs nothing
+	framePays     = 2       // that a DATA frame sent pays, and one more for each KiB
 )
 
 // Stats counts what happened on the connections of a Pool.

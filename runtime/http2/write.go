@@ -146,6 +146,7 @@ func (s *Stream) writeRequest(b []byte) (n int, err error) {
 	c.encodeField(":scheme", "http", false)
 	c.encodeField(":authority", text(r.Authority), false)
 	c.encodeField(":path", text(r.Target), false)
+	c.encodeField("te", "trailers", false) // what Read gives has a place for them; servers of gRPC insist
 	c.encodeLines(b[:n])
 	s.inHead, s.toHead = false, r.Head
 	s.body.OfRequest(r)
@@ -356,12 +357,8 @@ func (c *Conn) encodeLine(name, value []byte) {
 	c.pool.name = lower
 	secret := false
 	switch string(lower) {
-	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings", "host":
+	case "connection", "keep-alive", "proxy-connection", "transfer-encoding", "upgrade", "http2-settings", "host", "te":
 		return
-	case "te":
-		if string(value) != "trailers" {
-			return
-		}
 	case "authorization", "proxy-authorization", "cookie", "set-cookie":
 		secret = true // never indexed, by whoever passes it on (RFC 7541 section 7.1.3)
 	}
