@@ -18,6 +18,8 @@ type Backend struct {
 	// MaxConnections bounds what is in flight at once; 0 = unlimited. A full
 	// server is passed over.
 	MaxConnections int
+	// H2C says that the server is asked in HTTP/2 without TLS; L7 only.
+	H2C bool
 	// Standby marks the server of an active/standby group that waits.
 	Standby bool
 	// Endpoint and CheckEndpoint are where connections and probes really go.

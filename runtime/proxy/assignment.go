@@ -128,7 +128,7 @@ func (h *Handler) drain(leaves func(*assignment) bool, clients bool, deadline ti
 				}
 			})
 			if clients {
-				w.eachClient(h, func(c *httpConn) { c.goBy(d, until) })
+				w.eachClient(h, func(c drainable) { c.goBy(d, until) })
 			}
 			d.leave()
 		}
@@ -180,7 +180,7 @@ func (h *Handler) undrain(stays func(*assignment) bool, clients bool) *sync.Wait
 				}
 			})
 			if clients {
-				w.eachClient(h, (*httpConn).stay)
+				w.eachClient(h, drainable.stay)
 			}
 		}
 		if !w.loop.Post(mark) {

@@ -12,6 +12,7 @@ import (
 
 	"slbctl/runtime/balance"
 	"slbctl/runtime/http1"
+	"slbctl/runtime/http2"
 	"slbctl/runtime/netloop"
 )
 
@@ -62,13 +63,15 @@ type httpConn struct {
 	tried  balance.Tried
 	source netip.AddrPort
 
-	fd   int
-	tls  *tlsSession     // nil = none
-	in   []byte          // an unfinished head, or requests that came early
-	out  *netloop.Buffer // what the client did not take
-	body http1.Body      // of the request
-	kept []byte          // the request as the server gets it, while it may have to be sent once more
-	log  *logEntry       // nil = not logged
+	fd     int
+	tls    *tlsSession     // nil = none
+	h2     *h2Conn         // whose stream the client is; nil = it has a socket of its own
+	stream *http2.Stream   // of h2
+	in     []byte          // an unfinished head, or requests that came early
+	out    *netloop.Buffer // what the client did not take
+	body   http1.Body      // of the request
+	kept   []byte          // the request as the server gets it, while it may have to be sent once more
+	log    *logEntry       // nil = not logged
 
 	packer *compressor // of the answer's body, nil = it goes on as it is
 
@@ -149,7 +152,7 @@ func (c *httpConn) Ready(ev netloop.Events) {
 	if c.tls != nil {
 		c.tls.ready(ev)
 	}
-	if ev&(netloop.Hup|netloop.Err) != 0 && c.stage != ended {
+	if c.stage != ended && (ev&(netloop.Hup|netloop.Err) != 0 || c.stream != nil && c.stream.Err() != nil) {
 		c.gone() // both directions have ended: nobody is there to get an answer
 		return
 	}
@@ -300,7 +303,13 @@ func (c *httpConn) again() {
 
 // recv reads what the client has sent, and notes when nothing of it is left.
 func (c *httpConn) recv(b []byte) (int, unix.Errno) {
-	if c.tls != nil {
+	switch {
+	case c.stream != nil:
+		var errno unix.Errno
+		var n int
+		n, c.readable, errno = readStream(c.stream, &c.h2.h2Link, b)
+		return n, errno
+	case c.tls != nil:
 		return c.recvTLS(b)
 	}
 	n, errno := netloop.Recv(c.fd, b)
@@ -332,7 +341,7 @@ func (c *httpConn) write(b []byte) bool {
 		c.out = c.worker.loop.Keep(all)
 		return len(all) <= owedBytes
 	}
-	n, errno := netloop.Send(c.fd, b)
+	n, errno := c.push(b)
 	if errno == again {
 		n = 0
 	} else if errno != 0 {
@@ -344,11 +353,19 @@ func (c *httpConn) write(b []byte) bool {
 	return true
 }
 
+// push is [netloop.Send] to the client.
+func (c *httpConn) push(b []byte) (int, unix.Errno) {
+	if c.stream != nil {
+		return writeStream(c.stream, &c.h2.h2Link, b)
+	}
+	return netloop.Send(c.fd, b)
+}
+
 // flush writes what waits for the client and then goes on. It reports whether the
 // connection still stands.
 func (c *httpConn) flush() bool {
 	for c.out != nil {
-		n, errno := netloop.Send(c.fd, c.out.Bytes())
+		n, errno := c.push(c.out.Bytes())
 		if errno == again {
 			return true
 		} else if errno != 0 {
@@ -379,6 +396,11 @@ func (c *httpConn) leave() {
 	c.stage = leaving
 	if c.out != nil {
 		c.wait(c.handler.listener.RequestTimeout)
+		return
+	}
+	if c.stream != nil {
+		_ = c.stream.CloseWrite() // an answer that is not whole is reset with the stream
+		c.close()
 		return
 	}
 	c.sayGoodbye()
@@ -419,7 +441,9 @@ func (c *httpConn) gone() {
 
 // abort ends the connection with RST.
 func (c *httpConn) abort() {
-	netloop.Abort(c.fd)
+	if c.stream == nil {
+		netloop.Abort(c.fd)
+	}
 	c.close()
 }
 
@@ -437,17 +461,25 @@ func (c *httpConn) close() {
 	}
 	c.give()
 	c.stay()
+	if c.out != nil {
+		w.loop.Release(c.out)
+	}
+	if c.stream != nil {
+		closeStream(c.stream, &c.h2.h2Link)
+		c.release()
+		return
+	}
 	if c.tls != nil {
 		c.tls.end()
 	}
 	w.loop.Close(c.fd)
-	if c.out != nil {
-		w.loop.Release(c.out)
-	}
 	c.front.open.Add(-1)
 	c.admitted.dismiss()
 	c.release()
 }
+
+// secured reports whether the client speaks TLS.
+func (c *httpConn) secured() bool { return c.tls != nil || c.stream != nil }
 
 // release gives the record back.
 func (c *httpConn) release() {

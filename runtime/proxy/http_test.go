@@ -148,29 +148,29 @@ func TestHTTPBodies(t *testing.T) {
 }
 
 // bodySite answers with bodies of every kind, and sends back those that it gets.
-func bodySite(t testing.TB) netip.AddrPort {
-	return startSite(t, func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/none":
-			w.WriteHeader(http.StatusNoContent)
-		case "/unchanged":
-			w.WriteHeader(http.StatusNotModified)
-		case "/early":
-			w.Header().Set("Connection", "close")
-			w.WriteHeader(http.StatusRequestEntityTooLarge)
-		case "/length":
-			b, _ := io.ReadAll(r.Body)
-			w.Header().Set("Content-Length", fmt.Sprint(len(b)))
-			w.Write(b)
-		default:
-			http.NewResponseController(w).EnableFullDuplex()
-			w.Header().Set("Trailer", "X-Sum")
-			w.WriteHeader(http.StatusOK)
-			w.(http.Flusher).Flush()
-			n, _ := io.Copy(w, r.Body)
-			w.Header().Set("X-Sum", fmt.Sprint(n))
-		}
-	})
+func bodySite(t testing.TB) netip.AddrPort { return startSite(t, bodyHandler) }
+
+var bodyHandler http.HandlerFunc = func(w http.ResponseWriter, r *http.Request) {
+	switch r.URL.Path {
+	case "/none":
+		w.WriteHeader(http.StatusNoContent)
+	case "/unchanged":
+		w.WriteHeader(http.StatusNotModified)
+	case "/early":
+		w.Header().Set("Connection", "close")
+		w.WriteHeader(http.StatusRequestEntityTooLarge)
+	case "/length":
+		b, _ := io.ReadAll(r.Body)
+		w.Header().Set("Content-Length", fmt.Sprint(len(b)))
+		w.Write(b)
+	default:
+		http.NewResponseController(w).EnableFullDuplex()
+		w.Header().Set("Trailer", "X-Sum")
+		w.WriteHeader(http.StatusOK)
+		w.(http.Flusher).Flush()
+		n, _ := io.Copy(w, r.Body)
+		w.Header().Set("X-Sum", fmt.Sprint(n))
+	}
 }
 
 // wantBodies sends bodies of every kind to a bodySite behind an origin.

@@ -29,16 +29,13 @@ func (s *serverConn) receive() {
 			c.answerHead(scratch[:end], headroom)
 			continue
 		}
-		n, errno := netloop.Recv(s.fd, scratch[end:])
+		n, errno := s.recv(scratch[end:])
 		switch {
 		case errno == again:
-			s.readable = false
 			return
 		case errno != 0 || n == 0:
 			s.over(errno == 0)
 			return
-		case end+n < len(scratch) && !s.partial:
-			s.readable = false
 		}
 		s.touched = true
 		end += n
@@ -216,7 +213,7 @@ func (c *httpConn) finish() {
 // reusable reports whether the server's connection may have another request: nothing
 // of the last exchange is on its way in either direction.
 func (s *serverConn) reusable() bool {
-	if s.ends || s.partial || s.out != nil || s.readable && !netloop.Quiet(s.fd) {
+	if s.stream != nil || s.ends || s.partial || s.out != nil || s.readable && !netloop.Quiet(s.fd) {
 		return false
 	}
 	s.readable = false

@@ -54,6 +54,9 @@ func (c *httpConn) assign(request []byte) {
 			return
 		}
 		up := &c.pool.servers[c.index].idle.lists[c.worker.loop.Index()]
+		if c.speaksH2C() && c.join(up.shared(), request) {
+			return
+		}
 		for s := up.pop(); s != nil; s = up.pop() {
 			if !c.mayRepeat() && !netloop.Quiet(s.fd) {
 				s.close() // it has ended unnoticed, and this request cannot be sent twice
@@ -72,6 +75,29 @@ func (c *httpConn) assign(request []byte) {
 			return
 		}
 	}
+}
+
+// speaksH2C reports whether the server that was picked is asked in HTTP/2.
+func (c *httpConn) speaksH2C() bool { return c.pool.spec.Backends[c.index].H2C }
+
+// join gives the request to a connection that others use as well. It reports false if
+// there is none.
+func (c *httpConn) join(h *h2Server, request []byte) bool {
+	if h == nil {
+		return false
+	}
+	c.server = h.open(c)
+	if !h.stands {
+		c.retain(request)
+		c.stage = connecting
+		c.wait(c.handler.listener.ConnectTimeout)
+		return true
+	}
+	if c.mayRepeat() {
+		c.retain(request)
+	}
+	c.sendRequest(request)
+	return true
 }
 
 // pick chooses a server; it reports false when none is left.
@@ -151,8 +177,17 @@ func (c *httpConn) dial() bool {
 		c.give()
 		return false
 	}
-	s := &serverConn{worker: c.worker, client: c, fd: fd}
-	s.home = &c.pool.servers[c.index].idle.lists[loop.Index()]
+	home := &c.pool.servers[c.index].idle.lists[loop.Index()]
+	if c.speaksH2C() {
+		h, err := home.share(fd, c.handler.listener.ConnectTimeout)
+		c.join(h, c.kept)
+		if err != nil {
+			c.noServer()
+			h.broken()
+		}
+		return true
+	}
+	s := &serverConn{worker: c.worker, client: c, fd: fd, home: home}
 	c.server, c.stage = s, connecting
 	c.wait(c.handler.listener.ConnectTimeout)
 	if loop.Add(fd, s) != nil {

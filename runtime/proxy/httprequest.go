@@ -137,12 +137,12 @@ func (h *Handler) mayAsk(now int64) bool {
 // another cannot, so the connection ends with what it has.
 func (c *httpConn) adopt() {
 	h := c.socket.handler.Load()
-	if h == nil || h.http == nil || (h.http.tls != nil) != (c.tls != nil) {
+	if h == nil || h.http == nil || (h.http.tls != nil) != c.secured() {
 		c.ends = true
 		return
 	}
 	c.handler = h
-	if front := h.front.lane(c.worker.loop.Index()); front != c.front {
+	if front := h.front.lane(c.worker.loop.Index()); front != c.front && c.stream == nil {
 		c.front.open.Add(-1)
 		front.open.Add(1)
 		c.front = front

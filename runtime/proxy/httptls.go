@@ -68,6 +68,10 @@ func (c *httpConn) shake() {
 		c.shakingFailed()
 		return
 	}
+	if c.tls.protocol() == "h2" {
+		c.speakHTTP2()
+		return
+	}
 	c.stage = idle
 	c.wait(c.handler.listener.IdleTimeout)
 	c.receive()

@@ -48,7 +48,7 @@ func (e *logEntry) combined(c *httpConn, r *http1.Request) {
 		b = appendQuoted(b, r.Target)
 		b = append(b, ' ')
 	}
-	b = appendVersion(b, r)
+	b = c.appendVersion(b, r)
 	e.prefix = append(b, '"')
 	b = append(e.suffix, " \""...)
 	b = appendHeader(b, r, "referer")
@@ -59,9 +59,12 @@ func (e *logEntry) combined(c *httpConn, r *http1.Request) {
 
 // appendVersion appends the version that a request was made in, "-" for what could not
 // be read.
-func appendVersion(b []byte, r *http1.Request) []byte {
+func (c *httpConn) appendVersion(b []byte, r *http1.Request) []byte {
 	if len(r.Method) == 0 {
 		return append(b, '-')
+	}
+	if c.stream != nil {
+		return append(b, "HTTP/2.0"...)
 	}
 	b = append(b, "HTTP/1."...)
 	return append(b, byte('0'+r.Minor))
@@ -99,7 +102,7 @@ func (e *logEntry) json(c *httpConn, r *http1.Request) {
 	b = append(b, `,"scheme":"`...)
 	b = append(b, l.Protocol...)
 	b = append(b, `","server_protocol":"`...)
-	b = appendVersion(b, r)
+	b = c.appendVersion(b, r)
 	b = append(b, `","slb_vport":`...)
 	b = strconv.AppendUint(b, uint64(l.Port), 10)
 	b = append(b, `,"slbid":"`...)

@@ -10,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"slbctl/runtime/http2"
 	"slbctl/runtime/netloop"
 )
 
@@ -47,6 +48,9 @@ type worker struct {
 	keptHTTP int
 	http     httpScratch
 
+	h2s h2Conn      // sentinel of the list of all clients that speak HTTP/2
+	h2  *http2.Pool // what their connections share
+
 	sealed  []byte // what a TLS session has to say; nothing in it outlives a call of Ready
 	shook   int    // steps of handshakes in the turn of shookAt
 	shookAt int64
@@ -64,9 +68,10 @@ func New(opt Options) (*Server, error) {
 	}
 	s := &Server{set: set, connectTimeout: connectTimeout, sockets: make(map[*Socket]struct{}), udpSockets: make(map[*UDPSocket]struct{}), upstreams: make(map[netip.AddrPort]*upstream)}
 	for _, loop := range set.Loops() {
-		w := &worker{loop: loop}
+		w := &worker{loop: loop, h2: http2.NewPool()}
 		w.conns.next, w.conns.prev = &w.conns, &w.conns
 		w.https.next, w.https.prev = &w.https, &w.https
+		w.h2s.next, w.h2s.prev = &w.h2s, &w.h2s
 		w.udp = udpLoop{loop: loop, receivers: make(map[*receiver]struct{}), limit: sessionLimit(loop, len(set.Loops()))}
 		s.workers = append(s.workers, w)
 	}
@@ -139,6 +144,9 @@ func (w *worker) resetAll() {
 	for w.conns.next != &w.conns {
 		w.conns.next.reset()
 	}
+	for w.h2s.next != &w.h2s {
+		w.h2s.next.broken()
+	}
 	for w.https.next != &w.https {
 		w.https.next.abort()
 	}
@@ -166,14 +174,26 @@ func (w *worker) eachAssigned(f func(a *assignment, timed func())) {
 	}
 }
 
+// drainable is a client of HTTP that a drain sees off: it may stay until a time of the
+// loop's clock, or, if that is taken back, as long as it likes.
+type drainable interface {
+	goBy(d *drain, deadline int64)
+	stay()
+}
+
 // eachClient calls f for every client of a Handler's listener, whatever generation its
 // last request was of; HTTP only.
-func (w *worker) eachClient(h *Handler, f func(*httpConn)) {
+func (w *worker) eachClient(h *Handler, f func(drainable)) {
 	if h.http == nil {
 		return
 	}
 	front := h.front.lane(w.loop.Index())
 	for c := w.https.next; c != &w.https; c = c.next {
+		if c.front == front {
+			f(c)
+		}
+	}
+	for c := w.h2s.next; c != &w.h2s; c = c.next {
 		if c.front == front {
 			f(c)
 		}

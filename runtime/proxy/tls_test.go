@@ -157,10 +157,9 @@ func TestTLSFailures(t *testing.T) {
 	if err := tls.Client(connect(t, k), old).Handshake(); err == nil || !strings.Contains(err.Error(), "protocol version") {
 		t.Errorf("TLS 1.1: %v, want the alert that says why", err)
 	}
-	if n := h.Counters(); n.Errors != 3 || n.Requests != 1 {
+	if n := settled(t, h); n.Errors != 3 || n.Requests != 1 {
 		t.Errorf("counted %+v, want three errors and one request that was refused", n)
 	}
-	settled(t, h)
 }
 
 // TestTLSHalfOpen keeps clients that say nothing, or begin and stop, for the time of a

@@ -6,7 +6,10 @@ import (
 	"net/netip"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"slbctl/runtime/http1"
+	"slbctl/runtime/http2"
 	"slbctl/runtime/netloop"
 )
 
@@ -22,9 +25,10 @@ type upstream struct{ lists []idleList }
 type idleList struct {
 	worker         *worker
 	newest, oldest *serverConn
+	servers        []*h2Server   // connections that requests share, of a server that speaks h2c
 	timer          netloop.Timer // armed while the list is not empty
 
-	_ [128 - 3*8 - 40]byte // loops stay out of each other's cache lines
+	_ [128 - 6*8 - 40]byte // loops stay out of each other's cache lines
 }
 
 // upstreamOf finds or makes the upstream of an endpoint. The caller holds s.mu.
@@ -53,7 +57,12 @@ func (s *Server) closeIdle(ep netip.AddrPort) {
 	}
 	for i := range u.lists {
 		l := &u.lists[i]
-		l.worker.loop.Post(func() { l.closeBefore(l.worker.loop.Now()) })
+		l.worker.loop.Post(func() {
+			l.closeBefore(l.worker.loop.Now())
+			for _, h := range l.servers {
+				h.retire()
+			}
+		})
 	}
 }
 
@@ -114,6 +123,8 @@ type serverConn struct {
 	home       *idleList
 	client     *httpConn // nil = idle
 	fd         int
+	h2         *h2Server // whose stream it is; nil = it has a socket of its own
+	stream     *http2.Stream
 	since      int64           // when it became idle
 	in         []byte          // the unfinished head of an answer
 	out        *netloop.Buffer // what the server did not take
@@ -144,7 +155,7 @@ func (s *serverConn) Ready(ev netloop.Events) {
 		s.partial = true
 	}
 	switch {
-	case s.fd < 0:
+	case s.fd < 0 && s.stream == nil:
 	case s.idle:
 		if s.readable {
 			s.close() // it has ended, or says something that nobody asked for
@@ -174,10 +185,30 @@ func (s *serverConn) dialed(ev netloop.Events) {
 	}
 }
 
+// recv reads what the server has sent, and notes when nothing of it is left.
+func (s *serverConn) recv(b []byte) (n int, errno unix.Errno) {
+	if s.stream != nil {
+		n, s.readable, errno = readStream(s.stream, &s.h2.h2Link, b)
+		return n, errno
+	}
+	if n, errno = netloop.Recv(s.fd, b); errno == again || n > 0 && n < len(b) && !s.partial {
+		s.readable = false
+	}
+	return n, errno
+}
+
+// push is [netloop.Send] to the server.
+func (s *serverConn) push(b []byte) (int, unix.Errno) {
+	if s.stream != nil {
+		return writeStream(s.stream, &s.h2.h2Link, b)
+	}
+	return netloop.Send(s.fd, b)
+}
+
 // send writes to the server and keeps what it does not take. It reports false when
 // the connection has broken.
 func (s *serverConn) send(b []byte) bool {
-	n, errno := netloop.Send(s.fd, b)
+	n, errno := s.push(b)
 	if errno == again {
 		n = 0
 	} else if errno != 0 {
@@ -194,7 +225,7 @@ func (s *serverConn) send(b []byte) bool {
 func (s *serverConn) flush() bool {
 	c := s.client
 	for s.out != nil {
-		n, errno := netloop.Send(s.fd, s.out.Bytes())
+		n, errno := s.push(s.out.Bytes())
 		if errno == again {
 			return true
 		} else if errno != 0 {
@@ -223,6 +254,11 @@ func (s *serverConn) close() {
 	if s.out != nil {
 		s.worker.loop.Release(s.out)
 		s.out = nil
+	}
+	if s.stream != nil {
+		closeStream(s.stream, &s.h2.h2Link)
+		s.stream = nil
+		return
 	}
 	s.worker.loop.Close(s.fd)
 	s.fd = -1

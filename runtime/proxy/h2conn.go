@@ -1,0 +1,173 @@
+//go:build linux
+
+package proxy
+
+import (
+	"net/netip"
+	"time"
+
+	"slbctl/runtime/http2"
+	"slbctl/runtime/netloop"
+)
+
+// h2IdleTime is how long a connection of HTTP/2 stays without a request (product).
+const h2IdleTime = 180 * time.Second
+
+// h2Conn is a client's connection to an HTTPS listener that speaks HTTP/2. Each of its
+// streams is an httpConn.
+type h2Conn struct {
+	h2Link
+	next, prev *h2Conn // all of the worker
+	socket     *Socket
+	admitted   *Handler // whose quota it is counted in
+	front      *lane
+	source     netip.AddrPort
+
+	going *drain // of a listener that goes; nil = it stays
+	goes  int64  // when going ends
+	due   int64  // when patience ends with a client that asks nothing or does not read
+	timer netloop.Timer
+	ends  bool // when everything is said
+}
+
+// speakHTTP2 hands a connection whose handshake has agreed on HTTP/2 over to an h2Conn.
+func (c *httpConn) speakHTTP2() {
+	w := c.worker
+	h := &h2Conn{socket: c.socket, admitted: c.admitted, front: c.front, source: c.source}
+	h.h2Link = h2Link{owner: h, worker: w, fd: c.fd, tls: c.tls, out: c.out, readable: true}
+	h.conn = http2.NewServer(w.h2, w.loop.Now())
+	h.timer.Init(h)
+	h.prev, h.next = w.h2s.prev, &w.h2s
+	h.prev.next, h.next.prev = h, h
+	w.loop.Hand(c.fd, h)
+	if c.going != nil {
+		h.goBy(c.going, c.goes)
+		c.stay()
+	}
+	c.tls, c.out, c.admitted = nil, nil, nil
+	c.release()
+	h.moved()
+	h.move()
+}
+
+// Ready moves what the event allows to move.
+func (h *h2Conn) Ready(ev netloop.Events) {
+	h.note(ev)
+	if h.fd >= 0 && ev&(netloop.Hup|netloop.Err) != 0 {
+		h.broken()
+		return
+	}
+	h.move()
+}
+
+// serve gives a stream its turn. One that is new becomes a client of HTTP/1.1 that asks
+// once.
+func (h *h2Conn) serve(s *http2.Stream) {
+	c, known := s.User.(*httpConn)
+	if !known {
+		c = h.open(s)
+	}
+	c.Ready(netloop.In | netloop.Out)
+}
+
+func (h *h2Conn) open(s *http2.Stream) *httpConn {
+	w := h.worker
+	c := w.httpRecord()
+	c.socket, c.handler, c.source, c.stage = h.socket, h.admitted, h.source, idle
+	c.front, c.h2, c.stream, c.ends = h.front, h, s, true
+	c.prev, c.next = w.https.prev, &w.https
+	c.prev.next, c.next.prev = c, c
+	s.User = c
+	c.wait(c.handler.listener.RequestTimeout)
+	return c
+}
+
+// moved sets when patience ends. A later time costs nothing: the timer looks at due when
+// it fires.
+func (h *h2Conn) moved() {
+	patience := h2IdleTime
+	if h.out != nil {
+		patience = h.admitted.listener.RequestTimeout
+	}
+	h.due = h.worker.loop.Now() + int64(patience)
+	h.arm()
+}
+
+func (h *h2Conn) arm() {
+	until, now := h.due, h.worker.loop.Now()
+	if h.going != nil {
+		until = min(until, h.goes)
+	}
+	if !h.timer.Armed() || until < now+int64(time.Second) {
+		h.worker.loop.Arm(&h.timer, time.Duration(until-now))
+	}
+}
+
+// Expired handles the one timer of the connection.
+func (h *h2Conn) Expired() {
+	now := h.worker.loop.Now()
+	switch {
+	case h.going != nil && now >= h.goes:
+		h.front.cut.Add(1)
+		h.broken()
+	case now < h.due:
+		h.arm()
+	case h.out != nil:
+		h.front.timedOut.Add(1)
+		netloop.Abort(h.fd)
+		h.broken()
+	case h.conn.Streams() > 0: // they have a patience of their own
+		h.moved()
+	default:
+		h.bye()
+		h.move()
+	}
+}
+
+// bye lets the connection end when everything that was asked is answered and said.
+func (h *h2Conn) bye() {
+	h.conn.GoAway(false)
+	h.ends = true
+}
+
+// goBy lets the client finish what it has asked, until a time of the loop's clock.
+func (h *h2Conn) goBy(d *drain, deadline int64) {
+	d.enter(1)
+	h.stay()
+	h.going, h.goes = d, deadline
+	h.bye()
+	h.worker.loop.Arm(&h.timer, time.Duration(deadline-h.worker.loop.Now()))
+	h.again()
+}
+
+// stay takes the deadline back. The connection ends all the same when it is idle, for
+// its client has been told; that comes back on another.
+func (h *h2Conn) stay() {
+	if h.going != nil {
+		h.going.leave()
+		h.going = nil
+	}
+}
+
+// spoken ends the connection from our side if it is done.
+func (h *h2Conn) spoken() {
+	if !h.failed && (!h.ends || h.conn.Streams() > 0) {
+		return
+	}
+	if h.failed {
+		h.front.errors.Add(1)
+	}
+	_, _ = netloop.Send(h.fd, h.tls.goodbye()) // a courtesy: if it does not fit, the end itself says it
+	netloop.ShutdownWrite(h.fd)
+	h.broken()
+}
+
+// broken closes the connection.
+func (h *h2Conn) broken() {
+	h.shut()
+	h.worker.loop.Stop(&h.timer)
+	h.stay()
+	h.front.open.Add(-1)
+	h.admitted.dismiss()
+	h.prev.next, h.next.prev = h.next, h.prev
+}
