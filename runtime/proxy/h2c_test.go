@@ -15,6 +15,7 @@ import (
 	"time"
 
 	"slbctl/runtime/balance"
+	"slbctl/spec"
 )
 
 // startH2C serves HTTP/2 without TLS, and nothing else, for the length of the test.
@@ -178,15 +179,17 @@ func TestH2CManyRequests(t *testing.T) {
 		time.Sleep(time.Millisecond)
 		io.Copy(w, r.Body)
 	}))
-	k, h, config := secured(t, 2, h2cListenerOf(backend))
-	c := securedBrowser(t, config)
+	l := h2cListenerOf(backend)
+	l.Protocol = spec.ProtocolHTTP
+	_, k, h := web(t, 2, l)
+	c := browser(t)
 	c.Transport.(*http.Transport).MaxIdleConnsPerHost = 300
 	var all sync.WaitGroup
 	for range 300 {
 		all.Go(func() {
 			for range 5 {
 				body := strings.Repeat("x", 3000)
-				res, err := c.Post(origin(k), "text/plain", strings.NewReader(body))
+				res, err := c.Post(urlOf(k, "/"), "text/plain", strings.NewReader(body))
 				if err != nil {
 					t.Error(err)
 					return
