@@ -18,16 +18,14 @@ import (
 // secured2 is secured that offers HTTP/2, and a client that takes it.
 func secured2(t testing.TB, loops int, h http.HandlerFunc) (*Socket, *Handler, *http.Client) {
 	t.Helper()
-	k, handler, config := secured(t, loops, httpsListenerOf(startSite(t, h)))
-	handler.http.tls.NextProtos = []string{"h2", "http/1.1"}
+	k, handler, config := secured(t, loops, httpsListenerOf(startSite(t, h)), "h2")
 	c := securedBrowser(t, config)
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 	return k, handler, c
 }
 
 func TestHTTP2Bodies(t *testing.T) {
-	k, h, config := secured(t, 2, httpsListenerOf(bodySite(t)))
-	h.http.tls.NextProtos = []string{"h2"}
+	k, h, config := secured(t, 2, httpsListenerOf(bodySite(t)), "h2")
 	c := securedBrowser(t, config)
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 	wantBodies(t, c, origin(k))
@@ -148,8 +146,7 @@ func TestHTTP2Cancel(t *testing.T) {
 
 // TestHTTP2Errors has the balancer's own answers, and its server's death.
 func TestHTTP2Errors(t *testing.T) {
-	k, h, config := secured(t, 1, httpsListenerOf(closedPort(t)))
-	h.http.tls.NextProtos = []string{"h2"}
+	k, h, config := secured(t, 1, httpsListenerOf(closedPort(t)), "h2")
 	c := securedBrowser(t, config)
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 	if res, body := get(t, c, origin(k)); res.StatusCode != 502 || res.ProtoMajor != 2 || body == "" {

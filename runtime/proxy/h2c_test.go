@@ -56,8 +56,7 @@ func TestH2CBodies(t *testing.T) {
 	}
 	for _, protocol := range []string{"h2", "http/1.1"} {
 		t.Run(protocol, func(t *testing.T) {
-			k, h, config := secured(t, 1, h2cListenerOf(backend))
-			h.http.tls.NextProtos = []string{protocol}
+			k, h, config := secured(t, 1, h2cListenerOf(backend), protocol)
 			c := securedBrowser(t, config)
 			c.Transport.(*http.Transport).ForceAttemptHTTP2 = protocol == "h2"
 			connections.Store(0)
@@ -90,8 +89,7 @@ func TestH2CStreams(t *testing.T) {
 		}
 		w.Header().Set("Grpc-Status", r.Header.Get("TE"))
 	}))
-	k, h, config := secured(t, 1, h2cListenerOf(backend))
-	h.http.tls.NextProtos = []string{"h2"}
+	k, h, config := secured(t, 1, h2cListenerOf(backend), "h2")
 	c := securedBrowser(t, config)
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 	pr, pw := io.Pipe()

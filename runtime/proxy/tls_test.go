@@ -58,8 +58,9 @@ func httpsListenerOf(endpoints ...netip.AddrPort) *balance.Listener {
 	return l
 }
 
-// secured is a socket in front of HTTP backends that speaks TLS as example.com.
-func secured(t testing.TB, loops int, l *balance.Listener) (*Socket, *Handler, *tls.Config) {
+// secured is a socket in front of HTTP backends that speaks TLS as example.com, and
+// protocols in it, HTTP/1.1 if none are given.
+func secured(t testing.TB, loops int, l *balance.Listener, protocols ...string) (*Socket, *Handler, *tls.Config) {
 	t.Helper()
 	if err := l.Prepare(); err != nil {
 		t.Fatal(err)
@@ -70,6 +71,7 @@ func secured(t testing.TB, loops int, l *balance.Listener) (*Socket, *Handler, *
 		t.Fatal(err)
 	}
 	config, roots := certified(t, "example.com")
+	config.NextProtos = append(protocols, config.NextProtos...)
 	h := handle(l, nil)
 	h.Secure(config)
 	k.Serve(h)
