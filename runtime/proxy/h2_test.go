@@ -146,7 +146,7 @@ func TestHTTP2Cancel(t *testing.T) {
 
 // TestHTTP2Errors has the balancer's own answers, and its server's death.
 func TestHTTP2Errors(t *testing.T) {
-	k, h, config := secured(t, 1, httpsListenerOf(closedPort(t)), "h2")
+	k, _, config := secured(t, 1, httpsListenerOf(closedPort(t)), "h2")
 	c := securedBrowser(t, config)
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 	if res, body := get(t, c, origin(k)); res.StatusCode != 502 || res.ProtoMajor != 2 || body == "" {

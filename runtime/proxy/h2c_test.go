@@ -89,7 +89,7 @@ func TestH2CStreams(t *testing.T) {
 		}
 		w.Header().Set("Grpc-Status", r.Header.Get("TE"))
 	}))
-	k, h, config := secured(t, 1, h2cListenerOf(backend), "h2")
+	k, _, config := secured(t, 1, h2cListenerOf(backend), "h2")
 	c := securedBrowser(t, config)
 	c.Transport.(*http.Transport).ForceAttemptHTTP2 = true
 	pr, pw := io.Pipe()
