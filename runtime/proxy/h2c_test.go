@@ -18,15 +18,26 @@ import (
 	"slbctl/spec"
 )
 
+// h2cServer counts the connections that it has got.
+type h2cServer struct {
+	http.Server
+	connections atomic.Int32
+}
+
 // startH2C serves HTTP/2 without TLS, and nothing else, for the length of the test.
-func startH2C(t testing.TB, h http.Handler) (netip.AddrPort, *http.Server) {
+func startH2C(t testing.TB, h http.Handler) (netip.AddrPort, *h2cServer) {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(anyPort))
 	if err != nil {
 		t.Fatal(err)
 	}
-	s := &http.Server{Handler: h, Protocols: new(http.Protocols)}
+	s := &h2cServer{Server: http.Server{Handler: h, Protocols: new(http.Protocols)}}
 	s.Protocols.SetUnencryptedHTTP2(true)
+	s.ConnState = func(_ net.Conn, state http.ConnState) {
+		if state == http.StateNew {
+			s.connections.Add(1)
+		}
+	}
 	var served sync.WaitGroup
 	served.Go(func() { s.Serve(l) })
 	t.Cleanup(func() {
@@ -47,21 +58,15 @@ func h2cListenerOf(endpoints ...netip.AddrPort) *balance.Listener {
 // TestH2CBodies sends bodies of every kind to a server that speaks HTTP/2, from clients
 // of both versions.
 func TestH2CBodies(t *testing.T) {
-	var connections atomic.Int32
 	backend, s := startH2C(t, bodyHandler)
-	s.ConnState = func(_ net.Conn, state http.ConnState) {
-		if state == http.StateNew {
-			connections.Add(1)
-		}
-	}
 	for _, protocol := range []string{"h2", "http/1.1"} {
 		t.Run(protocol, func(t *testing.T) {
 			k, h, config := secured(t, 1, h2cListenerOf(backend), protocol)
 			c := securedBrowser(t, config)
 			c.Transport.(*http.Transport).ForceAttemptHTTP2 = protocol == "h2"
-			connections.Store(0)
+			s.connections.Store(0)
 			wantBodies(t, c, origin(k))
-			if n := connections.Load(); n != 1 {
+			if n := s.connections.Load(); n != 1 {
 				t.Errorf("%d connections to the server, want one that all share", n)
 			}
 			if n := h.Counters(); n.Errors != 0 || n.Backends["a"].Errors != 0 {
