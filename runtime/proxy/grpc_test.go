@@ -24,7 +24,9 @@ import (
 )
 
 // testService is the service that implementations of gRPC test each other with.
-type testService struct{ pb.UnimplementedTestServiceServer }
+type testService struct {
+	pb.UnimplementedTestServiceServer
+}
 
 func (testService) UnaryCall(ctx context.Context, r *pb.SimpleRequest) (*pb.SimpleResponse, error) {
 	if s := r.GetResponseStatus(); s.GetCode() != 0 {
