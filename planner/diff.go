@@ -187,7 +187,8 @@ func toList(names []string) []any {
 }
 
 // lookup returns an attribute, or absent. What is not set is recorded too, as null,
-// as an empty text or, of ports and limits, as 0: to whoever reads a plan it is absent.
+// as an empty text or, of ports and limits, as 0: to whoever reads a plan it is absent,
+// as is a protocol that nobody had to choose.
 func lookup(m map[string]any, key string) any {
 	if v, ok := m[key]; ok && !isUnset(key, v) {
 		return v
@@ -199,6 +200,8 @@ func isUnset(key string, value any) bool {
 	switch value {
 	case nil, "":
 		return true
+	case spec.BackendHTTP1:
+		return key == "protocol" // what nearly every server speaks
 	case 0.0:
 		return key == "port" || key == "backend_port" || key == "max_connections"
 	}

@@ -124,7 +124,9 @@ func (e *engine) probe(generations ...[]*balance.Listener) {
 			for t := range probed(l) {
 				if !seen[t.target] {
 					seen[t.target] = true
-					targets = append(targets, health.Target{Listener: t.owner, Backend: t.backend, Endpoint: t.target.endpoint, Check: t.pool.Check, Group: t.pool.Group})
+					check := t.pool.Check
+					check.H2C = t.H2C
+					targets = append(targets, health.Target{Listener: t.owner, Backend: t.backend, Endpoint: t.target.endpoint, Check: check, Group: t.pool.Group})
 				}
 			}
 		}

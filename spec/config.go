@@ -99,6 +99,7 @@ type Backend struct {
 	// MaxConnections bounds what is in flight to the server at once: connections on
 	// L4, requests on L7. 0 = unlimited.
 	MaxConnections int
+	Protocol       string // BackendHTTP1 or BackendH2C: what listeners on L7 speak to the server
 	Role           string // RoleActive or RoleStandby in an active_standby group, else empty
 }
 
@@ -333,6 +334,9 @@ const (
 
 	ACLWhite = "white"
 	ACLBlack = "black"
+
+	BackendHTTP1 = "http1"
+	BackendH2C   = "h2c"
 
 	ProxyProtocolOff = "off"
 	ProxyProtocolV1  = "v1"

@@ -432,7 +432,7 @@ load_balancer "lb" {
 	if p := c.Instances[1].Pages; len(p) != 2 || p[1].Path != "/b" || p[1].Content != "B of 1" {
 		t.Errorf("pages %v", p)
 	}
-	if got := fmt.Sprint(lb.Backends); got != "[{instance.a[0] invalid IP 0 10 0 } {instance.a[1] invalid IP 0 11 0 }]" {
+	if got := fmt.Sprint(lb.Backends); got != "[{instance.a[0] invalid IP 0 10 0 http1 } {instance.a[1] invalid IP 0 11 0 http1 }]" {
 		t.Errorf("backends %v", got)
 	}
 	if len(lb.Listeners) != 2 || !lb.Listeners[0].HealthCheck.Enabled || lb.Listeners[1].HealthCheck.Enabled {

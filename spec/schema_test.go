@@ -127,12 +127,12 @@ func TestDefaults(t *testing.T) {
 		}
 		got = append(append(got, '\n'), text...)
 	}
-	const backend = `{"address":"","instance":"instance.a","max_connections":0,"port":0,"role":"","weight":100}`
+	const backend = `{"address":"","instance":"instance.a","max_connections":0,"port":0,"protocol":"http1","role":"","weight":100}`
 	want := strings.Join([]string{
 		`[{"Network":"127.10.0.0/16","Loops":0,"PortOffset":0,"Expose":false,"DNSAddress":""},` +
 			`[{"Name":"s","Target":"load_balancer.b","Listener":"tcp:80","Duration":1000000000,"Warmup":0,"Seed":0,` +
 			`"Traffic":[{"Name":"t","Rate":1,"Arrivals":"poisson","Clients":{"Count":1000,"Network":"203.0.113.0/24","Popularity":0}}],` +
-			`"Faults":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100,"MaxConnections":0,"Role":""}]]`,
+			`"Faults":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100,"MaxConnections":0,"Protocol":"http1","Role":""}]]`,
 		`{"address":"127.10.0.2","address_pinned":false,"deletion_protection":false,"page":[],"ports":[80],"protocol":"http","status":"running","tags":{},"zone":""}`,
 		`{"backend":[` + backend + `],"tags":{},"type":"vserver"}`,
 		`{"entries":[],"ip_version":"ipv4","tags":{}}`,

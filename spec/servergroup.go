@@ -29,9 +29,9 @@ var backendBlock = &block{
 		bind("port", port, func(b *Backend) *uint16 { return &b.Port }, fallback(0.0)),
 		bind("weight", integer[int](0, 100), func(b *Backend) *int { return &b.Weight }, fallback(100.0)),
 		bind("max_connections", integer[int](0, 1e9), func(b *Backend) *int { return &b.MaxConnections }, fallback(0.0)),
+		bind("protocol", word([]string{BackendHTTP1, BackendH2C}), func(b *Backend) *string { return &b.Protocol }, fallback(BackendHTTP1)),
 		bind("role", word([]string{RoleActive, RoleStandby}), func(b *Backend) *string { return &b.Role }, fallback("")),
 	},
-	later: []string{"protocol"},
 	hints: map[string]string{
 		"server_id":   "Write instance = instance.NAME.",
 		"server":      "Write instance = instance.NAME.",
@@ -94,7 +94,7 @@ func checkNoRole(d *decoder, s *site, backends []Backend) {
 func checkBackends(d *decoder, s *site, backends []Backend) {
 	seen := make(map[Backend]bool, len(backends))
 	for n, b := range backends {
-		b.Weight, b.MaxConnections, b.Role = 0, 0, ""
+		b.Weight, b.MaxConnections, b.Protocol, b.Role = 0, 0, "", ""
 		if seen[b] {
 			d.errorf(s.child("backend", n).rng, "Server listed twice", "Give it another port, or more weight.",
 				"%s is already in this group.", b.describe())

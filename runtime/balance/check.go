@@ -28,6 +28,7 @@ type Check struct {
 	URI    string // path and query
 	Method string // head or get
 	Codes  Codes
+	H2C    bool // the server is asked in HTTP/2 without TLS
 
 	// Of UDP: what is sent and what must come back.
 	Request, Expect string

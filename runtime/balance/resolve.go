@@ -95,6 +95,7 @@ func (r *resolver) backend(m spec.Backend) (Backend, error) {
 		Port:           m.Port,
 		Weight:         m.Weight,
 		MaxConnections: m.MaxConnections,
+		H2C:            m.Protocol == spec.BackendH2C,
 		Standby:        m.Role == spec.RoleStandby,
 	}
 	if b.Port == 0 {

@@ -24,6 +24,9 @@ const (
 // askHTTP is the HTTP check: the server answers a HEAD or GET in time, with a status
 // of one of the classes that count as well. Redirects are answers like any other.
 func askHTTP(ctx context.Context, endpoint netip.AddrPort, c balance.Check) result {
+	if c.H2C {
+		return askH2C(ctx, endpoint, c)
+	}
 	ctx, cancel := context.WithTimeout(ctx, c.Timeout)
 	defer cancel()
 	conn, err := dial(ctx, "tcp", endpoint, c.Timeout)

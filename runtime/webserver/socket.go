@@ -59,7 +59,10 @@ func listen(endpoint netip.AddrPort, s *site) (*socket, error) {
 		WriteTimeout:      answerTimeout,
 		IdleTimeout:       idleTimeout,
 		MaxHeaderBytes:    headerLimit,
+		Protocols:         new(http.Protocols),
 	}
+	k.server.Protocols.SetHTTP1(true)
+	k.server.Protocols.SetUnencryptedHTTP2(true)
 	return k, nil
 }
 

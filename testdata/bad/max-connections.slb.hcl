@@ -3,6 +3,6 @@ server_group "g" {
   backend {
     instance        = instance.a
     max_connections = -1
-    protocol        = "h2c"
+    protocol        = "h2"
   }
 }
