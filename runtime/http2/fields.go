@@ -23,6 +23,7 @@ const (
 // fieldList is a header list as it is decoded: the pseudo-header fields, and the
 // other fields as lines of HTTP/1.1.
 type fieldList struct {
+	decoder *hpack.Decoder // that finds the fields
 	section section
 	bad     string // why the message is malformed, "" if it is not
 	large   bool   // more than MaxList or MaxFields
@@ -51,8 +52,8 @@ const (
 	hasStatus
 )
 
-func (f *fieldList) reset(s section) {
-	*f = fieldList{section: s, length: -1, lines: f.lines[:0], cookies: f.cookies[:0]}
+func (f *fieldList) reset(s section, d *hpack.Decoder) {
+	*f = fieldList{decoder: d, section: s, length: -1, lines: f.lines[:0], cookies: f.cookies[:0]}
 }
 
 // malformed notes the first reason that a message is malformed.
@@ -62,13 +63,11 @@ func (f *fieldList) malformed(reason string) {
 	}
 }
 
-// add takes the next field. It keeps nothing that is beyond the limits, but looks
-// at all: malformed is worse than large.
+// add takes the next field. Beyond the limits it looks only for pseudo-header fields, which
+// the refusal needs, and from the first other field on at nothing: a block may ask
+// for a large field of the table thousands of times.
 func (f *fieldList) add(h hpack.HeaderField) {
 	f.size += int(h.Size())
-	if f.section == ofNothing || f.bad != "" {
-		return
-	}
 	if f.size > MaxList {
 		f.large = true
 	}
@@ -78,6 +77,8 @@ func (f *fieldList) add(h hpack.HeaderField) {
 	}
 	f.regular = true
 	switch {
+	case f.large || f.section == ofNothing || f.bad != "":
+		f.decoder.SetEmitEnabled(false)
 	case !validName(h.Name):
 		f.malformed("a field name is no token in lower case")
 	case !validValue(h.Value):
@@ -103,6 +104,7 @@ func (f *fieldList) addPseudo(name, value string) {
 		bit, to = hasStatus, &f.status
 	}
 	switch {
+	case f.section == ofNothing || f.bad != "":
 	case f.section == ofTrailers:
 		f.malformed("trailers have a pseudo-header field")
 	case f.regular:
@@ -151,8 +153,6 @@ func (f *fieldList) addField(name, value string) {
 	}
 	if f.count++; f.count > MaxFields {
 		f.large = true
-	}
-	if f.large {
 		return
 	}
 	f.lines = append(f.lines, name...)
@@ -174,9 +174,6 @@ func (f *fieldList) addLength(value string) {
 }
 
 func (f *fieldList) addCookie(value string) {
-	if f.large {
-		return
-	}
 	if len(f.cookies) > 0 {
 		f.cookies = append(f.cookies, "; "...)
 	}

@@ -78,7 +78,8 @@ func (c *Conn) headers(id uint32, block []byte, end bool) *ConnError {
 
 // decode reads a header block into the fields of the pool.
 func (c *Conn) decode(s section, block []byte) *ConnError {
-	c.pool.fields.reset(s)
+	c.pool.fields.reset(s, c.decoder)
+	c.decoder.SetEmitEnabled(true)
 	if _, err := c.decoder.Write(block); err != nil {
 		return errCompression
 	}
