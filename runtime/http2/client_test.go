@@ -89,3 +89,35 @@ func decoded(t testing.TB, answer []byte) string {
 	}
 	return string(b)
 }
+
+// TestEndStreamAlone holds that an answer whose end comes in a frame of its own is not
+// reset when its owner, who counts bytes, is done before.
+func TestEndStreamAlone(t *testing.T) {
+	for _, more := range []func(w *wire){
+		func(w *wire) { w.WriteData(1, true, nil) },
+		func(w *wire) { w.headers(1, true, "x-sum: 1") },
+		func(w *wire) { w.WriteRSTStream(1, h2.ErrCodeNo) },
+	} {
+		c, w := NewClient(NewPool(), 0), newWire()
+		w.WriteSettings()
+		s := c.Open()
+		if _, err := s.Write([]byte("GET / HTTP/1.1\r\nHost: a\r\n\r\n")); err != nil {
+			t.Fatal(err)
+		}
+		w.headers(1, false, ":status: 200", "content-length: 2")
+		w.WriteData(1, false, []byte("ok"))
+		feed(t, c, w.sent())
+		c.Advance(len(c.Out()))
+		b := make([]byte, 100)
+		if n := s.Read(b); string(b[:n]) != "HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok" || s.Ended() {
+			t.Fatalf("%q", b[:n])
+		}
+		s.Close()
+		more(w)
+		feed(t, c, w.sent())
+		if said := w.said(t, c); said != "" || c.Next() != nil || c.Streams() != 0 {
+			t.Errorf("%s%d streams", said, c.Streams())
+		}
+		checkEmpty(t, c)
+	}
+}

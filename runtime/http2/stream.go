@@ -38,6 +38,7 @@ type Stream struct {
 	queued      bool // Next will give it
 	known       bool // Next has given it, or its owner has opened it
 	chunked     bool // what is read is chunked
+	orphan      bool // its owner is done; only END_STREAM is missing
 	discard     bool // DATA is thrown away: the request's head is refused
 	inHead      bool // the head of what is written has not been taken
 	toHead      bool // the request's method is HEAD
@@ -178,6 +179,10 @@ func (s *Stream) finishRemote() {
 	if s.conn.client {
 		s.conn.pay(streamPays, 0)
 	}
+	if s.orphan {
+		s.free()
+		return
+	}
 	s.conn.queue(s)
 }
 
@@ -194,7 +199,7 @@ func (s *Stream) lose(err error) {
 	if !c.client || !s.remoteEnded {
 		s.forget()
 	}
-	if !s.known {
+	if !s.known || s.orphan {
 		s.free()
 		return
 	}
@@ -210,9 +215,13 @@ func (s *Stream) forget() {
 
 // Close is called when the owner is done with a stream, which must not be used
 // after it: its record will be another's. What has not ended is reset; a request
-// whose answer is complete, without an error (RFC 9113 section 8.1).
+// whose answer is complete, without an error (RFC 9113 section 8.1). An answer of
+// which only the END_STREAM has not come is not reset: servers take that for an attack.
 func (s *Stream) Close() {
 	switch {
+	case s.conn.client && s.err == nil && !s.remoteEnded && s.localEnded && s.headSeen && s.got == s.expect && s.in.len() == 0:
+		s.conn.unqueue(s)
+		s.User, s.orphan = nil, true
 	case s.conn.client:
 		s.Abort(h2.ErrCodeCancel)
 	case s.localEnded:
