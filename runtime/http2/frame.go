@@ -179,8 +179,8 @@ func (c *Conn) takeGoAway(f *frame) {
 		return
 	}
 	last := binary.BigEndian.Uint32(f.payload) & maxID
-	for _, s := range c.streams {
-		if s.id > last {
+	for i := len(c.streams) - 1; i >= 0; i-- { // backwards: one may go
+		if s := c.streams[i]; s.id > last {
 			s.lose(errNotTaken)
 		}
 	}
