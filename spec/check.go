@@ -27,6 +27,7 @@ func (l *loader) check(c *Config) {
 		for _, listener := range lb.Listeners {
 			place := l.inner[listener.Address]
 			l.checkACL(c, lb, listener, place)
+			l.checkCertificates(c, listener, place)
 			if listener.Redirect == nil {
 				l.checkServers(c, listener, listener.Address, place, c.group(lb, listener.ServerGroup))
 			}
@@ -135,9 +136,10 @@ func (l *loader) checkServers(c *Config, listener *Listener, owner string, place
 
 // speaks lists what an instance must speak to understand a listener.
 var speaks = map[string][]string{
-	ProtocolTCP:  {ProtocolHTTP, ProtocolTCPEcho},
-	ProtocolUDP:  {ProtocolUDPEcho},
-	ProtocolHTTP: {ProtocolHTTP},
+	ProtocolTCP:   {ProtocolHTTP, ProtocolTCPEcho},
+	ProtocolUDP:   {ProtocolUDPEcho},
+	ProtocolHTTP:  {ProtocolHTTP},
+	ProtocolHTTPS: {ProtocolHTTP},
 }
 
 // checkInstance looks whether an instance answers on a port what a listener asks.

@@ -16,15 +16,21 @@ import (
 type Config struct {
 	// Seed keys the hashes of sch and tch. It is recorded in state, so plan,
 	// sim and runtime hash alike and a client cannot choose its server.
-	Seed          uint64
-	Runtime       Runtime
-	Instances     []*Instance
-	ServerGroups  []*ServerGroup
-	ACLs          []*ACL
-	LoadBalancers []*LoadBalancer
-	DNSZones      []*DNSZone
-	Simulations   []*Simulation
-	Outputs       []Output
+	Seed              uint64
+	Runtime           Runtime
+	Instances         []*Instance
+	ServerGroups      []*ServerGroup
+	ACLs              []*ACL
+	Certificates      []*Certificate
+	CACertificates    []*CACertificate
+	TLSCipherPolicies []*TLSCipherPolicy
+	LoadBalancers     []*LoadBalancer
+	DNSZones          []*DNSZone
+	Simulations       []*Simulation
+	Outputs           []Output
+	// Secrets are the texts that the digests stand for which Seal has put into
+	// resources. Whoever records a Config or sends it on leaves them out.
+	Secrets map[string]string `json:"-"`
 }
 
 // Meta is what every addressed resource has.
@@ -82,6 +88,42 @@ type ACL struct {
 	Entries   []netip.Prefix // masked, sorted, without duplicates
 }
 
+// Certificate is what https listeners show to their clients: one that the file
+// brings with its private key, or one that the local CA issues for Domains.
+type Certificate struct {
+	Meta
+	Chain      string   // PEM, the server's own first; empty where the local CA issues
+	PrivateKey string   // digest by Seal; empty where the local CA issues
+	Domains    []string // names and addresses that the local CA vouches for
+
+	// What certificate and key say, or the local CA will make them say.
+	Names       []string // DNS names and addresses
+	Issuer      string
+	Expires     string // RFC 3339; empty where the local CA issues
+	Lifetime    string // of one that the local CA issues, else empty
+	Fingerprint string // SHA-256; empty where the local CA issues
+
+	key     string // PEM; never recorded
+	keyType string // keyRSA, keyECDSA or keyEd25519; empty = not known here
+}
+
+// CACertificate holds the authorities that vouch for clients.
+type CACertificate struct {
+	Meta
+	Certificates string   // PEM
+	Names        []string // of their subjects
+	Expires      string   // of the first that does, RFC 3339
+	Fingerprint  string   // SHA-256 of the first
+}
+
+// TLSCipherPolicy says which versions of TLS and which cipher suites an https
+// listener takes. Suites have OpenSSL's names, as in the product.
+type TLSCipherPolicy struct {
+	Meta
+	Versions []string // TLSv1.0 ... TLSv1.3, without a gap, oldest first
+	Ciphers  []string // in the order of the language's list; crypto/tls has its own order of preference
+}
+
 // ServerGroup is a VServer group: backends that listeners and rules share.
 type ServerGroup struct {
 	Meta
@@ -122,7 +164,7 @@ type LoadBalancer struct {
 // Listener is one (protocol, port) of a load balancer. Name is "tcp:80".
 type Listener struct {
 	Meta
-	Protocol         string // ProtocolTCP, ProtocolUDP or ProtocolHTTP
+	Protocol         string // ProtocolTCP, ProtocolUDP, ProtocolHTTP or ProtocolHTTPS
 	Port             uint16 // declared port
 	ServerGroup      string // resource address; empty = the balancer's own backends
 	BackendPort      uint16
@@ -157,6 +199,19 @@ type Listener struct {
 	AccessLog         *AccessLog // nil = none
 	Redirect          *Redirect  // answers every request that no rule takes
 	Rules             []*Rule    // in the order of their resource addresses
+
+	// Listeners of HTTPS only.
+	Certificate            string                  // resource address; for names that no additional certificate is for
+	AdditionalCertificates []AdditionalCertificate // by domain
+	CACertificate          string                  // resource address; empty = clients need no certificate
+	TLSCipherPolicy        string                  // name of one of the product's, or a resource address
+	HTTP2                  bool
+}
+
+// AdditionalCertificate is for clients that ask for a name (SNI, RFC 6066 section 3).
+type AdditionalCertificate struct {
+	Domain      string // exact, or "*." and a suffix; lower case
+	Certificate string // resource address
 }
 
 // Rule sends the requests for a domain, a URL prefix or both elsewhere.

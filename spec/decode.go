@@ -246,6 +246,9 @@ func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target 
 		d.reference(b, a, attr, target, s)
 		return
 	}
+	if a.secret && holdsText(attr.Expr) {
+		d.l.reports.hide(attr)
+	}
 	v, ok := d.l.eval(attr.Expr, d.scope)
 	if !ok {
 		d.ok = false
@@ -255,12 +258,25 @@ func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target 
 		d.null(b, a, attr, s)
 		return
 	}
+	if a.secret {
+		v, _ = v.UnmarkDeep()
+	}
 	if v.ContainsMarked() {
 		d.errorf(attr.Expr.Range(), "Not supported yet", "If it may be shown and recorded, write nonsensitive(...).",
 			"%s has a sensitive value. Resources are recorded in state, and this version cannot keep secrets there.", a.name)
 		return
 	}
 	d.value(b, a, v, attr.Expr.Range(), attr.Expr, target)
+}
+
+// holdsText reports whether a source line with this expression may show what it
+// stands for: a call and a reference do not.
+func holdsText(expr hcl.Expression) bool {
+	switch expr.(type) {
+	case *hclsyntax.FunctionCallExpr, *hclsyntax.ScopeTraversalExpr:
+		return false
+	}
+	return true
 }
 
 // null counts as left out. There is no site where one argument is read alone.

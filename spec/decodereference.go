@@ -19,6 +19,10 @@ func (d *decoder) reference(b *block, a *attribute, attr *hcl.Attribute, target 
 		d.null(b, a, attr, s)
 		return
 	}
+	if a.words != nil && v.Type() == cty.String {
+		d.value(b, a, v, attr.Expr.Range(), attr.Expr, target)
+		return
+	}
 	addresses, ok := d.addresses(a, attr.Expr, v, nil)
 	if !ok {
 		d.ok = false

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/hashicorp/hcl/v2"
@@ -113,6 +114,9 @@ func (r *reports) hide(a *hcl.Attribute) {
 const maxReports = 1000
 
 func (r *reports) add(d Diagnostic, rng *hcl.Range, values []Value) {
+	if strings.Contains(d.Detail, keyMark) {
+		d.Detail = "Why is not shown: a private key stands in it."
+	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if d.Severity == SeverityError {

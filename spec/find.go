@@ -38,6 +38,16 @@ func (c *Config) ACL(address string) *ACL {
 	return find(c.ACLs, address, func(a *ACL) string { return a.Address })
 }
 
+// Certificate returns the certificate with the given resource address, or nil.
+func (c *Config) Certificate(address string) *Certificate {
+	return find(c.Certificates, address, func(x *Certificate) string { return x.Address })
+}
+
+// CACertificate returns the CA certificate with the given resource address, or nil.
+func (c *Config) CACertificate(address string) *CACertificate {
+	return find(c.CACertificates, address, func(x *CACertificate) string { return x.Address })
+}
+
 // LoadBalancer returns the load balancer with the given resource address, or nil.
 func (c *Config) LoadBalancer(address string) *LoadBalancer {
 	return find(c.LoadBalancers, address, func(lb *LoadBalancer) string { return lb.Address })

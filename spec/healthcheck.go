@@ -52,7 +52,7 @@ var healthCheckBlock = &block{
 	},
 	complete: func(owner, target any) {
 		protocol := ProtocolHTTP // of every listener that has rules
-		if l, ok := owner.(*Listener); ok {
+		if l, ok := owner.(*Listener); ok && !L7(l.Protocol) {
 			protocol = l.Protocol
 		}
 		target.(*HealthCheck).complete(protocol)

@@ -74,6 +74,9 @@ var expression = map[string]any{"type": "string", "pattern": `\$\{`}
 func (a *attribute) jsonSchema() map[string]any {
 	if a.kind != "" {
 		reference := map[string]any{"type": "string", "pattern": `^\$\{.*\}$`}
+		if a.words != nil {
+			return map[string]any{"anyOf": []any{map[string]any{"enum": a.words, "default": a.fallback}, reference}}
+		}
 		return map[string]any{"anyOf": []any{reference, map[string]any{"type": "array", "items": reference}}}
 	}
 	constant := maps.Clone(a.schema)

@@ -46,6 +46,9 @@ func init() {
 		instanceKind,
 		serverGroupKind,
 		aclKind,
+		certificateKind,
+		caCertificateKind,
+		tlsCipherPolicyKind,
 		loadBalancerKind,
 		listenerKind,
 		ruleKind,
@@ -56,7 +59,7 @@ func init() {
 }
 
 // laterKinds are top-level blocks of the language that are not built yet.
-var laterKinds = []string{"certificate", "ca_certificate", "tls_cipher_policy", "test", "state", "module", "moved", "removed"}
+var laterKinds = []string{"test", "state", "module", "moved", "removed"}
 
 // kindOf makes a kind of a table and the list that holds its resources. The samples
 // are resources that differ in their defaults, with the labels that make them differ.

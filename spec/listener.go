@@ -12,12 +12,16 @@ const shortest = 10 * time.Millisecond
 // maxBandwidth is the product's largest, in Mbit/s.
 const maxBandwidth = 5120
 
-// l4, l7 and datagrams are what listeners of some protocols have.
+// l4, l7, secure and datagrams are what listeners of some protocols have.
 var (
 	l4        = &variant{words: []string{ProtocolTCP, ProtocolUDP}, of: protocolOf, noun: "listener"}
-	l7        = &variant{words: []string{ProtocolHTTP}, of: protocolOf, noun: "listener"}
+	l7        = &variant{words: []string{ProtocolHTTP, ProtocolHTTPS}, of: protocolOf, noun: "listener"}
+	secure    = &variant{words: []string{ProtocolHTTPS}, of: protocolOf, noun: "listener"}
 	datagrams = &variant{words: []string{ProtocolUDP}, of: protocolOf, noun: "listener"}
 )
+
+// L7 reports whether listeners of a protocol understand requests.
+func L7(protocol string) bool { return slices.Contains(l7.words, protocol) }
 
 func protocolOf(target any) string { return target.(*Listener).Protocol }
 
@@ -28,7 +32,8 @@ var schedulers = []string{SchedulerWRR, SchedulerRR, SchedulerWLC, SchedulerSCH,
 
 var listenerKind = func() *kind {
 	k := kindOf(listenerBlock, func(lb *LoadBalancer) *[]*Listener { return &lb.Listeners }, metaOfListener,
-		&Listener{Protocol: ProtocolTCP}, &Listener{Protocol: ProtocolUDP}, &Listener{Protocol: ProtocolHTTP})
+		&Listener{Protocol: ProtocolTCP}, &Listener{Protocol: ProtocolUDP}, &Listener{Protocol: ProtocolHTTP},
+		&Listener{Protocol: ProtocolHTTPS})
 	k.parent = loadBalancerKind
 	k.derive = listenerValues
 	return k
@@ -42,10 +47,10 @@ func listenerName(l *Listener) string { return fmt.Sprintf("%s:%d", l.Protocol, 
 var listenerBlock = &block{
 	name: "listener",
 	labels: []attribute{
-		bind("protocol", word([]string{ProtocolTCP, ProtocolUDP, ProtocolHTTP}, "https"), func(l *Listener) *string { return &l.Protocol }),
+		bind("protocol", word([]string{ProtocolTCP, ProtocolUDP, ProtocolHTTP, ProtocolHTTPS}), func(l *Listener) *string { return &l.Protocol }),
 		bind("port", port, func(l *Listener) *uint16 { return &l.Port }),
 	},
-	attributes: slices.Concat(listenerAttributes, l4Attributes, l7Attributes),
+	attributes: slices.Concat(listenerAttributes, l4Attributes, l7Attributes, secureAttributes),
 	blocks: []child{
 		one(healthCheckBlock, func(l *Listener) *HealthCheck { return &l.HealthCheck }),
 		perhaps(stickySessionBlock, func(l *Listener) **StickySession { return &l.StickySession }).only(l7),
@@ -54,10 +59,9 @@ var listenerBlock = &block{
 		perhaps(accessLogBlock, func(l *Listener) **AccessLog { return &l.AccessLog }).only(l7),
 		perhaps(redirectBlock, func(l *Listener) **Redirect { return &l.Redirect }).only(l7),
 		resources(ruleBlock, func(l *Listener) *[]*Rule { return &l.Rules }, metaOfRule, ruleName).only(l7),
+		many(additionalCertificateBlock, func(l *Listener) *[]AdditionalCertificate { return &l.AdditionalCertificates }).only(secure),
 	},
-	later:      []string{"http2", "certificate", "ca_certificate", "tls_cipher_policy"},
-	laterBlock: []string{"additional_certificate"},
-	hints:      listenerHints,
+	hints: listenerHints,
 	complete: func(_, target any) {
 		if l := target.(*Listener); l.Scheduler == SchedulerQCH && l.QUICIDLength == 0 {
 			l.QUICIDLength = 8
@@ -134,9 +138,9 @@ var listenerHints = map[string]string{
 	"listener_forward":             "Write redirect { port = 443 }.",
 	"forward_port":                 "Write port inside a redirect block.",
 	"forward_code":                 "Write code inside a redirect block.",
-	"enable_http2":                 "The language calls it http2; it is not supported yet.",
-	"server_certificate_id":        "The language calls it certificate; it is not supported yet.",
-	"ca_certificate_id":            "The language calls it ca_certificate; it is not supported yet.",
+	"enable_http2":                 "Write http2.",
+	"server_certificate_id":        "Write certificate = certificate.NAME.",
+	"ca_certificate_id":            "Write ca_certificate = ca_certificate.NAME.",
 	"proxy_protocol_v2_enabled":    "Write proxy_protocol = \"v2\".",
 	"rules":                        "Each rule is a block: rule \"NAME\" { ... }.",
 }

@@ -7,9 +7,10 @@ var reserved = []uint16{250, 4789, 4790}
 
 // checkTypes are the ways in which the servers of a listener can be probed.
 var checkTypes = map[string][]string{
-	ProtocolTCP:  {CheckTCP, CheckHTTP},
-	ProtocolUDP:  {CheckUDP, CheckTCP, CheckHTTP},
-	ProtocolHTTP: {CheckHTTP},
+	ProtocolTCP:   {CheckTCP, CheckHTTP},
+	ProtocolUDP:   {CheckUDP, CheckTCP, CheckHTTP},
+	ProtocolHTTP:  {CheckHTTP},
+	ProtocolHTTPS: {CheckHTTP},
 }
 
 func finishListener(d *decoder, s *site, target any) {
@@ -43,6 +44,7 @@ func finishListener(d *decoder, s *site, target any) {
 			"Write scheduler = \"wrr\".")
 	}
 	checkRules(d, s, l)
+	checkSecurity(d, s, l)
 }
 
 // checkAccess looks for one of acl and acl_type without the other.

@@ -7,6 +7,7 @@ import (
 	"runtime/debug"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/zclconf/go-cty/cty"
@@ -19,6 +20,7 @@ type Options struct {
 	Environ    []string // os.Environ(): SLBCTL_VAR_name; the weakest source
 	PortOffset *int     // wins over the runtime block
 	Recorded   Recorded
+	Now        time.Time // that the expiry of certificates is held against; zero = it is not
 }
 
 // Recorded is what earlier applies decided and this one keeps.
@@ -140,6 +142,7 @@ func (l *loader) build() *Config {
 		}
 	}
 	c.sort()
+	c.Seal(nil)
 	l.checkLocals()
 	simulations := l.readSimulations(c)
 	for _, name := range sortedKeys(l.outputs) {

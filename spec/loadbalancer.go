@@ -140,13 +140,14 @@ func listenerValues(l *loader, parent, target any) map[string]cty.Value {
 // that, or an instance of ours behind it does.
 func (l *loader) listenerURL(lb *LoadBalancer, listener *Listener) string {
 	endpoint := netip.AddrPortFrom(lb.IP, l.runtime.BoundPort(listener.Port))
-	if listener.Protocol == ProtocolUDP || listener.Protocol == ProtocolTCP && !l.servesPages(lb, listener) {
-		return listener.Protocol + "://" + endpoint.String()
+	scheme, own := listener.Protocol, "" // and the port that its URLs do not mention
+	switch {
+	case scheme == ProtocolHTTPS:
+		own = ":443"
+	case scheme == ProtocolHTTP || scheme == ProtocolTCP && l.servesPages(lb, listener):
+		scheme, own = ProtocolHTTP, ":80"
 	}
-	if endpoint.Port() == 80 {
-		return "http://" + strings.TrimSuffix(endpoint.String(), ":80")
-	}
-	return "http://" + endpoint.String()
+	return scheme + "://" + strings.TrimSuffix(endpoint.String(), own)
 }
 
 // servesPages reports whether an instance of ours behind a listener speaks http.

@@ -79,7 +79,9 @@ func (l *loader) objectValue(o *object, whole bool, rng hcl.Range) (cty.Value, b
 func (l *loader) resourceValue(k *kind, parent, target any) map[string]cty.Value {
 	attrs := map[string]cty.Value{}
 	for name, v := range k.encode(target) {
-		attrs[name] = toCty(v)
+		if a := k.attribute(name); a == nil || !a.secret {
+			attrs[name] = toCty(v)
+		}
 	}
 	meta := k.meta(target)
 	attrs["id"], attrs["name"] = cty.StringVal(meta.ID), cty.StringVal(meta.Name)
@@ -101,7 +103,7 @@ func (k *kind) valueNames() []string {
 	names := []string{"id", "name"}
 	for _, list := range [][]attribute{k.labels, k.attributes} {
 		for i := range list {
-			if list[i].recorded() {
+			if list[i].recorded() && !list[i].secret {
 				names = append(names, list[i].name)
 			}
 		}

@@ -52,13 +52,15 @@ type attribute struct {
 	typ      cty.Type
 	schema   map[string]any
 	required bool
-	replaces bool   // a change makes a new resource
-	computed bool   // recorded, but not accepted in a file
-	repeats  bool   // count and for_each: read before the block itself
-	alias    bool   // accepted in a file, recorded under another name
-	fallback any    // the default, in recorded form
-	kind     string // of the resource that a reference names; then typ is unused
-	spreads  bool   // a reference to a counted resource makes one block of each
+	replaces bool     // a change makes a new resource
+	computed bool     // recorded, but not accepted in a file
+	repeats  bool     // count and for_each: read before the block itself
+	alias    bool     // accepted in a file, recorded under another name
+	fallback any      // the default, in recorded form
+	kind     string   // of the resource that a reference names; then typ is unused
+	words    []string // that an argument may have instead of a reference
+	secret   bool     // never recorded nor shown: only a digest is
+	spreads  bool     // a reference to a counted resource makes one block of each
 	variant  *variant
 
 	parse func(target any, v cty.Value) error
@@ -73,10 +75,12 @@ func replaces(a *attribute) { a.replaces = true }
 func computed(a *attribute) { a.computed = true }
 func alias(a *attribute)    { a.alias = true }
 func spreads(a *attribute)  { a.spreads = true }
+func secret(a *attribute)   { a.secret = true }
 
-func fallback(v any) option     { return func(a *attribute) { a.fallback = v } }
-func reference(k string) option { return func(a *attribute) { a.kind = k } }
-func only(v *variant) option    { return func(a *attribute) { a.variant = v } }
+func fallback(v any) option       { return func(a *attribute) { a.fallback = v } }
+func reference(k string) option   { return func(a *attribute) { a.kind = k } }
+func orOne(words []string) option { return func(a *attribute) { a.words = words } }
+func only(v *variant) option      { return func(a *attribute) { a.variant = v } }
 
 // bind makes an attribute of a field and the codec of its type.
 func bind[T, V any](name string, c codec[V], field func(*T) *V, options ...option) attribute {

@@ -32,7 +32,7 @@ func attributeExamples(t testing.TB) (base string, examples map[string]struct{ R
 // in what plan, runtime and simulator read. An attribute without an example fails.
 func TestEveryAttributeChangesTheConfig(t *testing.T) {
 	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, faultBlock, expectBlock, pageBlock, backendBlock, healthCheckBlock,
-		stickySessionBlock, xForwardedForBlock, retryBlock, accessLogBlock, redirectBlock}
+		stickySessionBlock, xForwardedForBlock, retryBlock, accessLogBlock, redirectBlock, additionalCertificateBlock}
 	for _, k := range resourceKinds {
 		tables = append(tables, k.block)
 	}
@@ -75,7 +75,21 @@ func TestEveryAttributeChangesTheConfig(t *testing.T) {
 
 func describeConfig(t *testing.T, src string) string {
 	t.Helper()
+	c := loadExamples(t, src)
+	out, err := json.Marshal([]any{c.Resources(), c.Runtime, c.Simulations})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return string(out)
+}
+
+// loadExamples loads a configuration beside the files that it refers to.
+func loadExamples(t *testing.T, src string) *Config {
+	t.Helper()
 	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../testdata/certificates")); err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range map[string]string{"main.slb.hcl": src, "page.txt": "from a file"} {
 		if err := os.WriteFile(dir+"/"+name, []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -85,11 +99,7 @@ func describeConfig(t *testing.T, src string) string {
 	if diags.HasErrors() {
 		t.Fatalf("%s\nin:\n%s", render(diags), src)
 	}
-	out, err := json.Marshal([]any{c.Resources(), c.Runtime, c.Simulations})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return string(out)
+	return c
 }
 
 // The defaults of the tables are those of the language's description.
@@ -185,8 +195,8 @@ func TestJSONSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	properties := schema["properties"].(map[string]any)
-	if got, want := sortedKeys(properties), []string{"acl", "dns_zone", "instance", "load_balancer", "locals", "output", "runtime",
-		"server_group", "simulation", "variable"}; !slices.Equal(got, want) {
+	if got, want := sortedKeys(properties), []string{"acl", "ca_certificate", "certificate", "dns_zone", "instance", "load_balancer", "locals", "output", "runtime",
+		"server_group", "simulation", "tls_cipher_policy", "variable"}; !slices.Equal(got, want) {
 		t.Errorf("top level: %v", got)
 	}
 	body := properties["instance"].(map[string]any)["additionalProperties"].(map[string]any)["anyOf"].([]any)[0]
@@ -203,7 +213,7 @@ func TestJSONSchema(t *testing.T) {
 // Every recorded attribute survives the way to JSON and back.
 func TestEncodeIsWhatJSONDecodes(t *testing.T) {
 	base, _ := attributeExamples(t)
-	c := mustLoadErrors(t, base)
+	c := loadExamples(t, base)
 	for _, r := range c.Resources() {
 		text, err := json.Marshal(r.Attributes)
 		if err != nil {

@@ -25,6 +25,9 @@ func (r *reports) snippet(rng hcl.Range) *Snippet {
 	if i := bytes.IndexByte(src[start:], '\n'); i >= 0 {
 		end = start + i
 	}
+	if secretLine(src, begin, end) {
+		return nil
+	}
 	from := max(begin, start-maxSnippet/2)
 	to := min(end, from+maxSnippet)
 	code := strings.ToValidUTF8(strings.TrimSuffix(string(src[from:to]), "\r"), "?")

@@ -80,6 +80,9 @@ func TestEveryAttributeIsSeen(t *testing.T) {
 func loaded(t *testing.T, source string) *spec.Config {
 	t.Helper()
 	dir := t.TempDir()
+	if err := os.CopyFS(dir, os.DirFS("../../testdata/certificates")); err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range map[string]string{"main.slb.hcl": source, "page.txt": "from a file"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)

@@ -30,6 +30,27 @@ load_balancer "base" {
     }
   }
 }
+certificate "base" {
+  certificate = file("www.crt") # certificate.certificate
+  private_key = file("www.key") # certificate.private_key
+  # certificate
+}
+certificate "local" {
+  domains = ["c.test"] # certificate.domains
+}
+certificate "rsa" {
+  certificate = file("rsa.crt")
+  private_key = file("rsa.key")
+}
+ca_certificate "base" {
+  certificate = file("ca.crt") # ca_certificate.certificate
+  # ca_certificate
+}
+tls_cipher_policy "base" {
+  tls_versions = ["TLSv1.2"]                                                      # tls_cipher_policy.tls_versions
+  ciphers      = ["ECDHE-ECDSA-AES128-GCM-SHA256", "ECDHE-RSA-AES128-GCM-SHA256"] # tls_cipher_policy.ciphers
+  # tls_cipher_policy
+}
 acl "base" {
   entries = ["10.0.0.0/8"] # acl.entries
   # acl
@@ -94,6 +115,15 @@ load_balancer "l7" {
   }
   listener "http" "82" {
     # plain
+  }
+  listener "https" "443" {
+    certificate       = certificate.base       # listener.certificate
+    ca_certificate    = ca_certificate.base    # listener.ca_certificate
+    tls_cipher_policy = tls_cipher_policy.base # listener.tls_cipher_policy
+    # https
+    additional_certificate "c.test" { # additional_certificate.domain
+      certificate = certificate.local # additional_certificate.certificate
+    }
   }
 }
 load_balancer "many" {

@@ -2,9 +2,7 @@ instance "a" {}
 
 load_balancer "lb" {
   backend { instance = instance.a }
-  listener "http" "80" {
-    additional_certificate "www.abc.com" {
-      certificate = "x"
-    }
+  expect {
+    metric = "share"
   }
 }

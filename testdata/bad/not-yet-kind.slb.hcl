@@ -1,3 +1,3 @@
-certificate "site" {
-  domains = ["www.abc.com"]
+test "site" {
+  request { url = "http://www.abc.com/" }
 }

@@ -1,1 +1,1 @@
-output "x" { value = certificate.site }
+output "x" { value = test.site }

@@ -1,0 +1,33 @@
+certificate "www" {
+  certificate = <<-EOT
+    -----BEGIN CERTIFICATE-----
+    MIIBeDCCAR6gAwIBAgIPBb3xmplWqCAYGOvlPYCeMAoGCCqGSM49BAMCMBIxEDAO
+    BgNVBAMTB1Rlc3QgQ0EwHhcNMjAwMTAxMDAwMDAwWhcNNDkxMjMxMDAwMDAwWjAV
+    MRMwEQYDVQQDEwp3d3cuYS50ZXN0MFkwEwYHKoZIzj0CAQYIKoZIzj0DAQcDQgAE
+    JkakKYadroAUArKxoZvY0lbLZzGMk3qXXWschOhGTxNf8YGxRMV8TU6df9Ggqdl2
+    QCb+vhRz3SBigUVEcUUQkaNUMFIwDgYDVR0PAQH/BAQDAgWgMB8GA1UdIwQYMBaA
+    FC6SyRPZplJeinCNvMFe/Gu2aSJGMB8GA1UdEQQYMBaCCnd3dy5hLnRlc3SCCCou
+    YS50ZXN0MAoGCCqGSM49BAMCA0gAMEUCIGxc6Auqq7ddGbrQ4H+baXvJ6+OtnOGx
+    2P7SBFf/vTpjAiEAkAHP0Kdl4CmPJFYF4g203o2Xz6tG74pVaZdEY8PCWTg=
+    -----END CERTIFICATE-----
+  EOT
+  private_key = <<-EOT
+    -----BEGIN PRIVATE KEY-----
+    MIGHAgEAMBMGByqGSM49AgEGCCqGSM49AwEHBG0wawIBAQQgEAZKaUCa0H0uwBEL
+    +pvVUrAmcLcpwnpf/MlvK0ZJkq2hRANCAAQmRqQphp2ugBQCsrGhm9jSVstnMYyT
+    epddaxyE6EZPE1/xgbFExXxNTp1/0aCp2XZAJv6+FHPdIGKBRURxRRCR
+    -----END PRIVATE KEY-----
+  EOT
+}
+tls_cipher_policy "rsa" {
+  tls_versions = ["TLSv1.2"]
+  ciphers      = ["ECDHE-RSA-AES128-GCM-SHA256", "AES128-SHA"]
+}
+instance "a" {}
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "https" "443" {
+    certificate       = certificate.www
+    tls_cipher_policy = tls_cipher_policy.rsa
+  }
+}
