@@ -25,6 +25,9 @@ type ApplyOptions struct {
 // has committed: store.Recover, now or at the start of the next command, asks it
 // and finishes the record.
 func Apply(ctx context.Context, p *Plan, store *state.Store, rt Runtime, opt ApplyOptions, report func(Event)) error {
+	if err := store.KeepSecrets(p.Secrets); err != nil {
+		return fmt.Errorf("apply: nothing was changed: %w", err)
+	}
 	if !p.HasChanges() {
 		return nil
 	}

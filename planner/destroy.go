@@ -131,14 +131,44 @@ func (g *ground) stillWhole(o *outcome, r *spec.Resource, emptied map[string]str
 		}
 		wrong.add(fmt.Errorf("%s %s %s: name %s as well to destroy both, or take the list out of it first", r.Address, does, acl, r.Address))
 	}
+	g.stillSecure(o, r, wrong)
 	if !redirects {
 		return
 	}
 	for a, gone := range g.recorded {
-		if gone.Kind == kindListener && o.next[a] == nil && spec.Parent(a) == balancerOf(r.Address) && gone.Attributes["port"] == redirect["port"] && gone.Attributes["protocol"] != "udp" {
+		if gone.Kind == kindListener && o.next[a] == nil && spec.Parent(a) == balancerOf(r.Address) && gone.Attributes["port"] == redirect["port"] && understandsRequests(gone) {
 			wrong.add(fmt.Errorf("%s redirects to %s: name %s as well to destroy both, or send it elsewhere first", r.Address, a, r.Address))
 		}
 	}
+}
+
+// stillSecure refuses what would take from an https listener what it shows to its
+// clients, checks them with or talks to them by.
+func (g *ground) stillSecure(o *outcome, r *spec.Resource, wrong *problems) {
+	does := map[string]string{
+		"certificate":       "shows its clients",
+		"ca_certificate":    "checks its clients with",
+		"tls_cipher_policy": "talks to its clients by",
+	}
+	uses := func(attributes map[string]any, name string) {
+		address, _ := attributes[name].(string)
+		if o.why[address] != "" && o.next[address] == nil {
+			wrong.add(fmt.Errorf("%s %s %s: name %s as well to destroy both, or write another one first", r.Address, does[name], address, r.Address))
+		}
+	}
+	for _, name := range []string{"certificate", "ca_certificate", "tls_cipher_policy"} {
+		uses(r.Attributes, name)
+	}
+	additional, _ := r.Attributes["additional_certificate"].([]any)
+	for _, a := range additional {
+		attributes, _ := a.(map[string]any)
+		uses(attributes, "certificate")
+	}
+}
+
+func understandsRequests(listener *spec.Resource) bool {
+	protocol, _ := listener.Attributes["protocol"].(string)
+	return spec.L7(protocol)
 }
 
 // balancerOf is the load balancer of a listener, or of a rule's listener.

@@ -134,7 +134,8 @@ func members(v any) ([]member, bool) {
 	return result, true
 }
 
-// nameOf is how users call an element: a backend by its server, a page by its path.
+// nameOf is how users call an element: a backend by its server, a page by its path,
+// a certificate by its domain.
 func nameOf(object map[string]any) string {
 	if instance, _ := object["instance"].(string); instance != "" {
 		return instance
@@ -143,8 +144,11 @@ func nameOf(object map[string]any) string {
 		port, _ := object["port"].(float64)
 		return address + ":" + strconv.Itoa(int(port))
 	}
-	path, _ := object["path"].(string)
-	return path
+	if path, _ := object["path"].(string); path != "" {
+		return path
+	}
+	domain, _ := object["domain"].(string)
+	return domain
 }
 
 func compareMembers(edits []edit, path string, before, after []member) []edit {

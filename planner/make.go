@@ -214,6 +214,7 @@ func (p *Plan) finish(in Input, g *ground) error {
 	}
 	p.Next = next
 	if !p.HasChanges() {
+		p.keepSecrets(in.Config)
 		return nil
 	}
 	next.Serial = max(next.Serial, in.LastSerial) + 1
@@ -224,6 +225,7 @@ func (p *Plan) finish(in Input, g *ground) error {
 			next.Resources = append(next.Resources, *after)
 		}
 	}
+	p.keepSecrets(in.Config)
 	if !p.asksRuntime() {
 		return nil
 	}
@@ -233,6 +235,24 @@ func (p *Plan) finish(in Input, g *ground) error {
 		return nil
 	}
 	return p.foresee(in.State)
+}
+
+// keepSecrets takes from a configuration the secrets that the next state refers to.
+func (p *Plan) keepSecrets(c *spec.Config) {
+	if c == nil || len(c.Secrets) == 0 {
+		return
+	}
+	p.Secrets = map[string]string{}
+	for i := range p.Next.Resources {
+		for _, v := range p.Next.Resources[i].Attributes {
+			if !spec.IsSecret(v) {
+				continue
+			}
+			if text, ok := c.Secrets[v.(string)]; ok {
+				p.Secrets[v.(string)] = text
+			}
+		}
+	}
 }
 
 // Config returns the configuration of a plan's next state, for the runtime.

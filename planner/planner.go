@@ -188,6 +188,9 @@ type Plan struct {
 	Traffic  []sim.Traffic // one for each listener whose traffic changes
 	// Next is the state after the apply.
 	Next *state.State
+	// Secrets are what digests in Next stand for, as far as the configuration has them.
+	// No document of a plan has them.
+	Secrets map[string]string
 	// Base is what the plan starts from.
 	Base state.Base
 }

@@ -251,7 +251,7 @@ func isObject(v any) bool {
 // isText tells a text of several lines from a value of one.
 func isText(v any) bool {
 	s, ok := v.(string)
-	return ok && strings.Contains(strings.TrimSuffix(s, "\n"), "\n")
+	return ok && strings.Contains(strings.TrimSuffix(s, "\n"), "\n") && standIn(s) == ""
 }
 
 // textDiff shows the lines of a text that differ, with a line around them.

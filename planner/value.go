@@ -2,6 +2,7 @@ package planner
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"slices"
 	"strconv"
@@ -84,12 +85,31 @@ func holdsText(v any) bool {
 	return found
 }
 
+// standIn is what is shown instead of a secret, of which only a digest is there, and
+// of certificates, whose names and fingerprint stand beside them.
+func standIn(s string) string {
+	if spec.IsSecret(s) {
+		return "(sensitive value)"
+	}
+	switch n := strings.Count(s, "-----BEGIN CERTIFICATE-----"); {
+	case n == 0 || !strings.HasPrefix(s, "-----BEGIN "):
+		return ""
+	case n == 1:
+		return "(PEM, 1 certificate)"
+	default:
+		return fmt.Sprintf("(PEM, %d certificates)", n)
+	}
+}
+
 // inline writes a value on one line.
 func inline(v any) string {
 	switch v := v.(type) {
 	case nil:
 		return "null"
 	case string:
+		if short := standIn(v); short != "" {
+			return short
+		}
 		return strconv.Quote(v)
 	case float64:
 		return strconv.FormatFloat(v, 'f', -1, 64)

@@ -238,7 +238,7 @@ func (f forecast) survivals() []Survival {
 		switch left {
 		case 0:
 			s.Detail = "no server is left, connections are refused"
-			if f.listener.Protocol == spec.ProtocolHTTP {
+			if spec.L7(f.listener.Protocol) {
 				s.Detail = "no server is left, requests get 502"
 			}
 		case 1:

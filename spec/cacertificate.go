@@ -59,7 +59,7 @@ func finishCACertificate(d *decoder, s *site, target any) {
 	if err != nil || len(list) == 0 {
 		return // reported where it is written
 	}
-	c.Fingerprint = fingerprintOf(list[0].Raw)
+	c.Fingerprint = Fingerprint(list[0].Raw)
 	first := list[0].NotAfter
 	for _, x := range list {
 		c.Names = append(c.Names, commonName(x.Subject))

@@ -134,7 +134,7 @@ func (d *decoder) readCertificate(s *site, c *Certificate) {
 		d.errorf(s.at("private_key"), "Key of another certificate", "Write the key that the certificate was made with.",
 			"The private key of %s does not belong to its certificate, which is for %s.", c.Address, nameList(namesOf(leaf)))
 	}
-	c.Names, c.Issuer, c.Fingerprint, c.keyType = namesOf(leaf), commonName(leaf.Issuer), fingerprintOf(leaf.Raw), typeOfKey(leaf.PublicKey)
+	c.Names, c.Issuer, c.Fingerprint, c.keyType = namesOf(leaf), commonName(leaf.Issuer), Fingerprint(leaf.Raw), typeOfKey(leaf.PublicKey)
 	c.Expires = leaf.NotAfter.UTC().Format(time.RFC3339)
 	d.checkValidity(s, c.Address, leaf)
 }

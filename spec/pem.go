@@ -147,8 +147,8 @@ func plainPath(s string) bool {
 		(strings.HasSuffix(s, ".pem") || strings.HasSuffix(s, ".crt") || strings.HasSuffix(s, ".cer") || strings.HasSuffix(s, ".key"))
 }
 
-// fingerprintOf is a certificate's SHA-256 as openssl writes it.
-func fingerprintOf(der []byte) string {
+// Fingerprint is a certificate's SHA-256 as openssl writes it.
+func Fingerprint(der []byte) string {
 	sum := sha256.Sum256(der)
 	text := strings.ToUpper(hex.EncodeToString(sum[:]))
 	pairs := make([]string, len(sum))

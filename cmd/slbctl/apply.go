@@ -123,10 +123,27 @@ func (s *session) applySaved(path string, lockTimeout patienceValue, do executio
 	if err := saved.Fingerprint.Check(now); err != nil {
 		return err
 	}
+	if err := stillThere(g.store, saved.Plan.Next); err != nil {
+		return err
+	}
 	if err := do.report.plan(saved.Plan); err != nil {
 		return err
 	}
 	return s.carryOut(g, saved.Plan, do)
+}
+
+// stillThere refuses a plan whose secrets are gone: later applies have cleared away what
+// nothing refers to.
+func stillThere(store *state.Store, next *state.State) error {
+	lacking, err := store.Lacks(next)
+	if err != nil || len(lacking) == 0 {
+		return err
+	}
+	stale := &planner.StaleError{}
+	for _, address := range lacking {
+		stale.Moved = append(stale.Moved, "the private key of "+address+", which is not kept any more")
+	}
+	return stale
 }
 
 // carryOut applies a plan and tells how it went.

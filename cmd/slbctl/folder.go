@@ -59,7 +59,7 @@ func (s *session) needState() (*state.State, error) {
 
 // load reads the configuration, with the addresses that the state has recorded.
 func load(v variableFlags, st *state.State) (*spec.Config, spec.Diagnostics, error) {
-	opt := spec.Options{VarFiles: v.VarFile, Environ: os.Environ(), Recorded: st.Recorded()}
+	opt := spec.Options{VarFiles: v.VarFile, Environ: os.Environ(), Recorded: st.Recorded(), Now: time.Now()}
 	for _, a := range v.Var {
 		opt.Vars = append(opt.Vars, string(a))
 	}
@@ -144,14 +144,17 @@ func (g *ground) settle(ctx context.Context, v variableFlags, optional bool) err
 			return err
 		}
 	}
-	if st == nil && g.config != nil {
+	if g.config != nil && (st == nil || len(g.config.Secrets) > 0) {
 		key, err := g.store.Key()
 		if err != nil {
 			return err
 		}
+		g.config.Seal(key)
 		// The first state's seed comes from the folder's secret, so that clients
 		// cannot know it and two plans of the same folder are the same.
-		g.config.Seed = binary.LittleEndian.Uint64(key)
+		if st == nil {
+			g.config.Seed = binary.LittleEndian.Uint64(key)
+		}
 	}
 	g.seen, err = g.runtime.Observe(ctx)
 	if g.runtime.warning != "" {

@@ -85,5 +85,9 @@ func (g *ground) save(plan *planner.Plan, path string, v variableFlags) error {
 	if err != nil {
 		return err
 	}
+	// What -var gave, and what has changed since in other files, is nowhere else.
+	if err := g.store.KeepSecrets(plan.Secrets); err != nil {
+		return err
+	}
 	return plan.Save(durable.OS, path, now)
 }

@@ -196,7 +196,10 @@ func (s *Store) save(st *State) error {
 	if err := durable.WriteFile(s.fsys, s.snapshot, data, 0o600); err != nil {
 		return fmt.Errorf("state: %w", err)
 	}
-	return s.prune()
+	if err := s.prune(); err != nil {
+		return err
+	}
+	return s.forgetSecrets(data)
 }
 
 // mkdir makes a folder that is on disk when it returns.

@@ -30,7 +30,7 @@ type Listener struct {
 	AcceptProxyProtocol bool
 	QUICIDLength        int // bytes of the connection ids that servers choose; qch only
 
-	// Of HTTP.
+	// Of HTTP and HTTPS.
 	IdleTimeout       time.Duration
 	RequestTimeout    time.Duration
 	ConnectTimeout    time.Duration
@@ -229,4 +229,4 @@ func (k *compiler) redirect(lb *spec.LoadBalancer, r *spec.Redirect) (*Redirect,
 
 // webPorts are the schemes of URLs that a listener may answer, each with the port
 // that such a URL does not mention.
-var webPorts = map[string]uint16{spec.ProtocolHTTP: 80, "https": 443}
+var webPorts = map[string]uint16{spec.ProtocolHTTP: 80, spec.ProtocolHTTPS: 443}

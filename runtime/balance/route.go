@@ -1,7 +1,6 @@
 package balance
 
 import (
-	"bytes"
 	"cmp"
 	"fmt"
 	"slices"
@@ -42,19 +41,15 @@ func (l *Listener) ownRoute() Route {
 
 // router answers Route. It never changes once made.
 type router struct {
-	exact map[string]*urls
-	// wildcards has the suffixes of wildcard domains: example.com for
-	// *.example.com. None is longer than longest.
-	wildcards map[string]*urls
-	longest   int
-	any       *urls // of the rules without domain
+	domains domains[*urls]
+	any     *urls // of the rules without domain
 }
 
 func newRouter(l *Listener) (*router, error) {
 	if len(l.Rules) == 0 {
 		return nil, nil
 	}
-	r := &router{exact: map[string]*urls{}, wildcards: map[string]*urls{}, any: &urls{bare: l.ownRoute()}}
+	r := &router{any: &urls{bare: l.ownRoute()}}
 	for i, rule := range l.Rules {
 		route := Route{Pool: i + 1, Rule: rule}
 		if rule.Redirect != nil {
@@ -73,7 +68,7 @@ func newRouter(l *Listener) (*router, error) {
 		}
 		u.prefixes = append(u.prefixes, prefix{url: rule.URL, route: route})
 	}
-	for _, domains := range []map[string]*urls{r.exact, r.wildcards, {"": r.any}} {
+	for _, domains := range []map[string]*urls{r.domains.exact, r.domains.wildcards, {"": r.any}} {
 		for _, u := range domains {
 			if err := u.link(); err != nil {
 				return nil, err
@@ -88,42 +83,18 @@ func (r *router) of(domain string) *urls {
 	if domain == "" {
 		return r.any
 	}
-	domains := r.exact
-	if suffix, ok := strings.CutPrefix(domain, "*."); ok {
-		domain, domains = suffix, r.wildcards
-		r.longest = max(r.longest, len(suffix))
+	place, key := r.domains.at(domain)
+	if place[key] == nil {
+		place[key] = &urls{bare: Route{Pool: -1, NotFound: true}}
 	}
-	if domains[domain] == nil {
-		domains[domain] = &urls{bare: Route{Pool: -1, NotFound: true}}
-	}
-	return domains[domain]
+	return place[key]
 }
 
 func (r *router) route(host, path []byte) Route {
-	if u := r.domain(host); u != nil {
+	if u, ok := r.domains.covering(host); ok {
 		return u.route(path)
 	}
 	return r.any.route(path)
-}
-
-// domain returns the rules whose domain covers a host best; nil when none does.
-func (r *router) domain(host []byte) *urls {
-	if u := r.exact[string(host)]; u != nil {
-		return u
-	}
-	for at := 0; ; {
-		dot := bytes.IndexByte(host[at:], '.')
-		if dot < 0 {
-			return nil
-		}
-		at += dot + 1
-		if at == 1 || len(host)-at > r.longest {
-			continue // nothing is before the first dot, or too much behind this one
-		}
-		if u := r.wildcards[string(host[at:])]; u != nil {
-			return u
-		}
-	}
 }
 
 // urls are the rules of one domain.

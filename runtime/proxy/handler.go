@@ -75,7 +75,7 @@ func NewHandler(l *balance.Listener, states []*balance.State, quota *balance.Quo
 	if prev != nil {
 		h.inheritLeaving(prev, known)
 	}
-	if l.Protocol == spec.ProtocolHTTP || l.Protocol == spec.ProtocolHTTPS {
+	if spec.L7(l.Protocol) {
 		h.http = newHTTPFront(l)
 		if prev != nil && prev.http != nil {
 			h.http.shakes = prev.http.shakes
