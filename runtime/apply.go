@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 
@@ -35,6 +36,7 @@ type change struct {
 	// so that a port somebody else took stops neither the rest nor the next apply.
 	lenient  bool
 	problems []string
+	security *security
 }
 
 // Apply implements control.Engine. Up to commit nothing that serves is touched;
@@ -72,6 +74,7 @@ func (e *engine) replace(ctx context.Context, req control.Request, emit func(con
 		return err
 	}
 	e.log.Info("apply committed", "generation", req.Generation)
+	e.settleSecurity(c.security)
 	e.retire(c)
 	if req.Wait != control.WaitNone {
 		e.awaitStopped(c)
@@ -145,6 +148,9 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 		e.mu.Unlock()
 	} else if loops := c.req.Config.Runtime.Loops; loops != c.before.Config.Runtime.Loops {
 		c.step(control.PhasePrepare, "", "warning: the number of loops changes when the runtime is started anew")
+	}
+	if err := e.secure(c); err != nil {
+		return err
 	}
 	if err := e.startInstances(ctx, c); err != nil {
 		return err
@@ -241,7 +247,7 @@ func (e *engine) commit(c *change) error {
 	c.quotas = e.quotas
 	e.quotas = balance.NewQuotas(c.compiled, c.quotas)
 	for _, s := range c.compiled {
-		l := e.succeed(s, c.old[s.Address])
+		l := e.succeed(s, c.old[s.Address], c.security.configs[s.Address])
 		e.retable(l)
 		next[s.Address] = l
 	}
@@ -267,7 +273,7 @@ func (e *engine) commit(c *change) error {
 // address before; when that is gone and drains, where it stood. On another endpoint it
 // is another one to its clients: the old one's connections drain by themselves. The
 // caller holds mu.
-func (e *engine) succeed(s *balance.Listener, prev *listener) *listener {
+func (e *engine) succeed(s *balance.Listener, prev *listener, secured *tls.Config) *listener {
 	if prev == nil {
 		prev = e.leaving(s)
 	}
@@ -288,6 +294,9 @@ func (e *engine) succeed(s *balance.Listener, prev *listener) *listener {
 		l.states = append(l.states, balance.NewState(p, known[p.Owner]))
 	}
 	l.handler = proxy.NewHandler(s, l.states, e.quotas[s.LoadBalancer], handler)
+	if secured != nil {
+		l.handler.Secure(secured)
+	}
 	if s.AccessLog != nil {
 		l.handler.LogTo(e.logs[s.AccessLog.Path])
 	}

@@ -18,6 +18,7 @@ import (
 	"slbctl/runtime/durable"
 	"slbctl/runtime/health"
 	"slbctl/runtime/proxy"
+	"slbctl/runtime/tlsconf"
 	"slbctl/spec"
 )
 
@@ -48,9 +49,13 @@ type engine struct {
 	names     *dns.Server
 	problems  []string    // what could not be brought back at the start
 	noting    *time.Timer // writes the verdicts down; nil = nothing new
+	security  *security   // of the live generation
+	renewal   *time.Timer // looks at the certificates of the local CA; nil = there are none
 
-	fleet  *fleet
-	prober *health.Prober
+	fleet   *fleet
+	prober  *health.Prober
+	tickets *tlsconf.Tickets
+	now     func() time.Time // the wall clock, which only certificates are held against
 	// balancer is made at the first apply, which says how many loops it has.
 	balancer *proxy.Server
 }
@@ -103,6 +108,9 @@ func newEngine(life context.Context, dir string, opt Options, shutdown context.C
 		logs:      map[string]*proxy.AccessLog{},
 		verdicts:  map[target]health.Event{},
 		changed:   make(chan struct{}),
+		security:  &security{},
+		tickets:   tlsconf.NewTickets(),
+		now:       time.Now,
 	}
 	e.fleet = newFleet(e)
 	e.prober = health.New(e.observe)
@@ -115,6 +123,7 @@ func newEngine(life context.Context, dir string, opt Options, shutdown context.C
 func (e *engine) close() error {
 	e.busy <- struct{}{}
 	e.writeVerdicts()
+	e.scheduleRenewal(false)
 	e.prober.Close()
 	e.mu.Lock()
 	names := e.names

@@ -48,6 +48,7 @@ func (e *engine) restore(ctx context.Context) error {
 	e.mu.Lock()
 	e.live, e.problems = saved, c.problems
 	e.mu.Unlock()
+	e.settleSecurity(c.security)
 	e.retireNames(c)
 	return nil
 }

@@ -24,6 +24,7 @@ func (e *engine) Status() *control.Status {
 		},
 		LoadBalancers: []control.LoadBalancer{},
 		Instances:     []control.Instance{},
+		Certificates:  []control.Certificate{},
 		Draining:      []control.Draining{},
 		DNS:           control.DNS{Zones: []control.Zone{}},
 	}
@@ -32,6 +33,9 @@ func (e *engine) Status() *control.Status {
 	}
 	for _, lb := range c.LoadBalancers {
 		s.LoadBalancers = append(s.LoadBalancers, e.balancerStatus(lb))
+	}
+	for _, x := range c.Certificates {
+		s.Certificates = append(s.Certificates, e.certificateStatus(x))
 	}
 	for _, i := range c.Instances {
 		s.Instances = append(s.Instances, e.instanceStatus(i))

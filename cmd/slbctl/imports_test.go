@@ -18,7 +18,8 @@ const module = "slbctl"
 // house lists the packages below runtime in the order of the design: each may
 // import those above it, and spec.
 var house = []string{
-	"runtime/durable", "runtime/balance", "runtime/http1", "runtime/http2", "runtime/proxyproto", "runtime/netloop", "runtime/proxy",
+	"runtime/durable", "runtime/balance", "runtime/localca", "runtime/tlsconf", "runtime/http1", "runtime/http2", "runtime/proxyproto",
+	"runtime/netloop", "runtime/proxy",
 	"runtime/health", "runtime/webserver", "runtime/dns", "runtime/control",
 }
 
@@ -28,6 +29,7 @@ func mayImport() map[string][]string {
 		"spec":                        {},
 		"testdata":                    {},
 		"testdata/bench":              {"runtime/netloop"},
+		"testdata/certificates":       {},
 		"testdata/client":             {},
 		"testdata/wire":               {},
 		"runtime/durable/durabletest": {"runtime/durable"},

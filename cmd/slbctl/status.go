@@ -44,6 +44,7 @@ func (v *view) render(s *control.Status) string {
 	for _, lb := range s.LoadBalancers {
 		v.balancer(lb)
 	}
+	v.certificates(s.Certificates)
 	v.instances(s.Instances)
 	v.names(s.DNS)
 	v.draining(s.Draining)
@@ -109,6 +110,25 @@ func (v *view) instances(instances []control.Instance) {
 			endpoints[k] = endpoint(i.IP, p)
 		}
 		rows = append(rows, []cell{{text: i.Address}, v.state(i.Status), {text: strings.Join(endpoints, " ")}})
+	}
+	writeTable(&v.Builder, "", rows)
+	v.WriteByte('\n')
+}
+
+func (v *view) certificates(list []control.Certificate) {
+	if len(list) == 0 {
+		return
+	}
+	rows := [][]cell{plain("certificate", "names", "issuer", "expires", "fingerprint (SHA-256)")}
+	for _, c := range list {
+		expires, fingerprint := "-", "not there"
+		if c.Expires != nil {
+			expires, fingerprint = c.Expires.Format(time.DateOnly), c.Fingerprint
+			if c.Expires.Before(v.now) {
+				expires += " expired"
+			}
+		}
+		rows = append(rows, plain(c.Address, strings.Join(c.Names, " "), c.Issuer, expires, fingerprint))
 	}
 	writeTable(&v.Builder, "", rows)
 	v.WriteByte('\n')

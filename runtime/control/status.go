@@ -5,6 +5,7 @@ import "time"
 // Status is the document of `slbctl status -json`. Fields stand in the order of
 // their JSON keys, so the document's keys are sorted.
 type Status struct {
+	Certificates  []Certificate  `json:"certificates"`
 	DNS           DNS            `json:"dns"`
 	Draining      []Draining     `json:"draining"`
 	FormatVersion string         `json:"format_version"`
@@ -83,6 +84,15 @@ type Instance struct {
 	IP      string   `json:"ip"`
 	Ports   []uint16 `json:"ports"`
 	Status  string   `json:"status"` // running or stopped
+}
+
+// Certificate is what https listeners show. Without a fingerprint it could not be had.
+type Certificate struct {
+	Address     string     `json:"address"`
+	Expires     *time.Time `json:"expires"`     // nil without a fingerprint
+	Fingerprint string     `json:"fingerprint"` // SHA-256
+	Issuer      string     `json:"issuer"`
+	Names       []string   `json:"names"`
 }
 
 // DNS is the name server. Address is IP:PORT, empty when it does not run.
