@@ -10,7 +10,7 @@ import (
 	"io/fs"
 )
 
-//go:embed quickstart rules
+//go:embed quickstart rules https
 var files embed.FS
 
 // Names lists the configurations to begin with.

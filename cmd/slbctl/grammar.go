@@ -26,6 +26,7 @@ type grammar struct {
 	Recorded stateCmd    `cmd:"" name:"state" group:"manage" help:"Look into the recorded state."`
 	Instance instanceCmd `cmd:"" group:"manage" help:"Stop or start an instance, as an accident would."`
 	Runtime  runtimeCmd  `cmd:"" group:"manage" help:"Start, stop or watch the daemon."`
+	CA       caCmd       `cmd:"" name:"ca" group:"manage" help:"Print, trust or distrust the local CA's root."`
 	Schema   schemaCmd   `cmd:"" group:"manage" help:"Print the JSON Schema of the language."`
 	Version  versionCmd  `cmd:"" group:"manage" help:"Print the version."`
 }

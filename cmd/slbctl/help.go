@@ -26,14 +26,35 @@ type page struct {
 var pages = map[string]page{
 	"": {examples: []string{
 		"slbctl init && slbctl apply   two servers behind a balancer",
-		"slbctl plan -out=next.plan    what would change; saved, to be applied as it is",
 	}},
 	"init": {
 		text: "Writes a commented configuration into a folder that has none yet.",
 		examples: []string{
 			"slbctl init              the tutorial's two servers, balancer and name",
 			"slbctl init rules        one domain whose URLs go to different servers",
+			"slbctl init https        HTTPS with certificates of a local CA",
 			"slbctl -chdir=lab init   into another folder",
+		}},
+	"ca": {
+		text: "Certificates with domains are issued by a local CA, which the first apply that needs one makes in .slbctl/ca. Clients trust what it issues when they trust its root.",
+		examples: []string{
+			"curl --cacert .slbctl/ca/root.crt https://...   trust it for one request",
+			"slbctl ca install                               trust it on this machine",
+		}},
+	"ca print": {
+		text: "Prints the root's certificate as PEM. Its name and fingerprint go to stderr.",
+		examples: []string{
+			"slbctl ca print > root.crt   for a browser's import",
+		}},
+	"ca install": {
+		text: "Puts the root into this machine's store of trust, and into Firefox's where certutil is there. Shows it and asks first; root's permission is needed, by sudo where that is there.",
+		examples: []string{
+			"slbctl ca install",
+		}},
+	"ca uninstall": {
+		text: "Takes the root out of the stores that install has put it into.",
+		examples: []string{
+			"slbctl ca uninstall",
 		}},
 	"validate": {
 		text: "Checks every *.slb.hcl and *.slb.json file of the folder. All mistakes are told at once, each with its place and what to write instead. Nothing is started and nothing is written.",

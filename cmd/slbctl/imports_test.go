@@ -52,13 +52,14 @@ func mayImport() map[string][]string {
 
 // keptIn says in which of our packages a package from outside may appear.
 var keptIn = map[string]string{
-	"github.com/hashicorp/hcl/v2": "spec",
-	"github.com/zclconf/go-cty":   "spec",
-	"github.com/alecthomas/kong":  "cmd",
-	"github.com/google/go-cmp":    "only in tests",
-	"github.com/rogpeppe/":        "only in tests",
-	"pgregory.net/rapid":          "only in tests",
-	"go.uber.org/goleak":          "only in tests",
+	"github.com/hashicorp/hcl/v2":     "spec",
+	"github.com/zclconf/go-cty":       "spec",
+	"github.com/alecthomas/kong":      "cmd",
+	"github.com/smallstep/truststore": "cmd",
+	"github.com/google/go-cmp":        "only in tests",
+	"github.com/rogpeppe/":            "only in tests",
+	"pgregory.net/rapid":              "only in tests",
+	"go.uber.org/goleak":              "only in tests",
 }
 
 // impure must not be imported by the decision core: time and randomness come in

@@ -14,7 +14,7 @@ import (
 
 // initCmd writes one of the configurations that tests run, too.
 type initCmd struct {
-	Name string `arg:"" optional:"" default:"quickstart" help:"Which one: quickstart, the tutorial, unless it is given; or rules, domains and URLs."`
+	Name string `arg:"" optional:"" default:"quickstart" help:"Which one: quickstart, the tutorial, unless it is given; rules, domains and URLs; or https."`
 }
 
 func (c *initCmd) Run(s *session) error {

@@ -45,6 +45,11 @@ func TestScript(t *testing.T) {
 		Setup: func(e *testscript.Env) error {
 			e.Setenv("SLBCTL_PORT_OFFSET", "20000")
 			e.Setenv("NO_COLOR", "1")
+			certificates, err := filepath.Abs("../../testdata/certificates")
+			if err != nil {
+				return err
+			}
+			e.Setenv("CERTIFICATES", certificates)
 			e.Values[environKey{}] = e
 			e.Defer(func() {
 				// The daemon goes first: it would start its child again.

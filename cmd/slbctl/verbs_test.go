@@ -32,6 +32,8 @@ var verbs = map[string]func(ts *testscript.TestScript, neg bool, args []string){
 	"exits":     verbExits,
 	"until":     verbUntil,
 	"get":       verbGet,
+	"secure":    verbSecure,
+	"canary":    verbCanary,
 	"browse":    verbBrowse,
 	"answer":    verbAnswer,
 	"burst":     verbBurst,
