@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/tls"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -8,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	mdns "github.com/miekg/dns"
 	"pgregory.net/rapid"
@@ -15,6 +17,9 @@ import (
 	"slbctl/planner"
 	"slbctl/runtime/balance"
 	"slbctl/runtime/dns"
+	"slbctl/runtime/durable"
+	"slbctl/runtime/localca"
+	"slbctl/runtime/tlsconf"
 	"slbctl/sim"
 	"slbctl/spec"
 )
@@ -29,6 +34,7 @@ var views = map[string]func(t *testing.T, before, after *spec.Config) string{
 	"sim":       viewSim,
 	"plan":      viewPlan,
 	"traffic":   viewTraffic,
+	"security":  viewSecurity,
 	"destroy":   viewDestroy,
 }
 
@@ -121,6 +127,66 @@ func viewBalancer(t *testing.T, _, c *spec.Config) string {
 		}
 	}
 	return b.String()
+}
+
+// viewSecurity is what clients of https listeners get to see: certificates by the names
+// that they ask for, which clients are let in, versions, suites and protocols.
+func viewSecurity(t *testing.T, _, c *spec.Config) string {
+	var b strings.Builder
+	for _, lb := range c.LoadBalancers {
+		for _, l := range lb.Listeners {
+			if l.Protocol == spec.ProtocolHTTPS {
+				showSecurity(t, &b, c, l)
+			}
+		}
+	}
+	return b.String()
+}
+
+func showSecurity(t *testing.T, b *strings.Builder, c *spec.Config, l *spec.Listener) {
+	identify := func(address string) *tlsconf.Identity {
+		x := c.Certificate(address)
+		chain, key := x.Chain, c.Secrets[x.PrivateKey]
+		if len(x.Domains) > 0 {
+			ca, err := localca.Ensure(durable.OS, t.TempDir(), time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			issued, err := ca.Issue(x.Domains, time.Now())
+			if err != nil {
+				t.Fatal(err)
+			}
+			chain, key = issued.Chain, issued.Key
+		}
+		identity, err := tlsconf.NewIdentity(chain, key)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return identity
+	}
+	settings := tlsconf.Listener{Address: l.Address, Own: identify(l.Certificate), Policy: c.CipherPolicy(l.TLSCipherPolicy), HTTP2: l.HTTP2}
+	if ca := c.CACertificate(l.CACertificate); ca != nil {
+		settings.ClientCAs = ca.Certificates
+	}
+	for _, a := range l.AdditionalCertificates {
+		settings.Additional = append(settings.Additional, tlsconf.Additional{Domain: a.Domain, Identity: identify(a.Certificate)})
+	}
+	config, err := settings.Config(tlsconf.NewTickets())
+	if err != nil {
+		t.Fatal(err)
+	}
+	fmt.Fprintln(b, l.Address, config.MinVersion, config.MaxVersion, config.CipherSuites, config.NextProtos, config.ClientAuth, settings.ClientCAs)
+	for _, name := range []string{"www.a.test", "b.test", "c.test", "d.test"} {
+		shown, err := config.GetCertificate(&tls.ClientHelloInfo{ServerName: name})
+		if err != nil {
+			t.Fatal(err)
+		}
+		leaf := shown.Leaf
+		fmt.Fprintln(b, name, leaf.DNSNames, leaf.Subject)
+		if leaf.Issuer.CommonName == "Test CA" {
+			fmt.Fprintln(b, leaf.SerialNumber)
+		}
+	}
 }
 
 // viewInstances is what the web servers are told to serve.
