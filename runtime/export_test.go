@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"time"
 
 	"slbctl/runtime/control"
 	"slbctl/runtime/durable"
@@ -57,3 +58,9 @@ func Persist(fsys durable.FS, dir string, before, after uint64) (there uint64, e
 	}
 	return c.Generation, err
 }
+
+// SetClock is what certificates are held against from now on.
+func (e Engine) SetClock(now func() time.Time) { e.now = now }
+
+// Renew looks at the certificates of the local CA, as the daemon does every hour.
+func (e Engine) Renew() { e.renew() }

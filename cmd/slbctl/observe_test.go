@@ -315,3 +315,49 @@ func TestRulesAgreeWithPaths(t *testing.T) {
 		}
 	})
 }
+
+// TestNamesAgreeWithCertificates holds the certificates that the language checks rules'
+// domains against to those that the live listener shows for them.
+func TestNamesAgreeWithCertificates(t *testing.T) {
+	label := rapid.SampledFrom([]string{"a", "b"})
+	name := rapid.Custom(func(t *rapid.T) string {
+		return strings.Join(rapid.SliceOfN(label, 1, 3).Draw(t, "labels"), ".") + ".test"
+	})
+	domain := rapid.Custom(func(t *rapid.T) string {
+		return rapid.SampledFrom([]string{"", "*."}).Draw(t, "star") + name.Draw(t, "domain")
+	})
+	dir := t.TempDir()
+	rapid.Check(t, func(rt *rapid.T) {
+		domains := rapid.SliceOfNDistinct(domain, 0, 4, rapid.ID[string]).Draw(rt, "domains")
+		asked := name.Draw(rt, "asked")
+		pick := balance.NewServerNames(domains).Pick(asked)
+		source := "certificate \"own\" {\n domains = [\"own.test\"]\n}\nload_balancer \"lb\" {\n listener \"http\" \"80\" {\n redirect { port = 443 }\n }\n" +
+			" listener \"https\" \"443\" {\n certificate = certificate.own\n redirect { port = 80 }\n" +
+			" rule \"r\" {\n  domain = \"" + asked + "\"\n  redirect { port = 80 }\n }\n"
+		certificates := ""
+		for i, d := range domains {
+			source += fmt.Sprintf(" additional_certificate %q { certificate = certificate.c%d }\n", d, i)
+			certificates += fmt.Sprintf("certificate \"c%d\" {\n domains = [%q, \"n%d.test\"]\n}\n", i, d, i)
+		}
+		if err := os.WriteFile(filepath.Join(dir, "main.slb.hcl"), []byte(source+" }\n}\n"+certificates), 0o600); err != nil {
+			rt.Fatal(err)
+		}
+		_, found := spec.Load(dir, spec.Options{})
+		var told string
+		for _, d := range found {
+			told += d.Detail
+		}
+		// A wildcard of a certificate is for one label, that of a domain for all below.
+		covered := pick >= 0 && (domains[pick] == asked || strings.Count(domains[pick], ".") == strings.Count(asked, "."))
+		want := ""
+		switch {
+		case pick < 0:
+			want = "get certificate.own"
+		case !covered:
+			want = fmt.Sprintf("get certificate.c%d", pick)
+		}
+		if want == "" && found.HasErrors() || !strings.Contains(told, want) {
+			rt.Fatalf("%q of %q: the listener picks %d, but the language says %q", asked, domains, pick, told)
+		}
+	})
+}
