@@ -7,6 +7,7 @@ import (
 	"net/netip"
 	"os"
 	"sync"
+	"time"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -99,6 +100,17 @@ func SocketError(fd int) unix.Errno {
 		return e
 	}
 	return unix.Errno(value)
+}
+
+// RTT is the kernel's estimate of the round trip to a TCP socket's peer, 0 if it has none.
+func RTT(fd int) time.Duration {
+	var info unix.TCPInfo
+	size := uint32(unsafe.Sizeof(info))
+	_, _, e := unix.RawSyscall6(unix.SYS_GETSOCKOPT, uintptr(fd), unix.IPPROTO_TCP, unix.TCP_INFO, uintptr(unsafe.Pointer(&info)), uintptr(unsafe.Pointer(&size)), 0)
+	if e != 0 {
+		return 0
+	}
+	return time.Duration(info.Rtt) * time.Microsecond
 }
 
 // ShutdownWrite ends the stream towards the peer; reading goes on.

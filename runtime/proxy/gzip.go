@@ -30,6 +30,7 @@ type compressor struct {
 	writer *gzip.Writer
 	packed bytes.Buffer // what the writer has made of one read
 	frame  []byte
+	made   int64 // bytes of the body so far, without the framing
 }
 
 // compressible reports whether an answer should be compressed for this client.
@@ -83,6 +84,7 @@ func (w *worker) returnCompressor(z *compressor) {
 	}
 	z.packed.Reset()
 	z.writer.Reset(&z.packed)
+	z.made = 0
 	w.http.compressors = append(w.http.compressors, z)
 }
 
@@ -119,6 +121,7 @@ func (z *compressor) frameUp(last, flush bool) {
 	}
 	z.frame = z.frame[:0]
 	if n := z.packed.Len(); n > 0 {
+		z.made += int64(n)
 		z.frame = strconv.AppendUint(z.frame, uint64(n), 16)
 		z.frame = append(z.frame, "\r\n"...)
 		z.frame = append(z.frame, z.packed.Bytes()...)

@@ -136,7 +136,7 @@ func (c *httpConn) answer(buf []byte, at, n int) {
 	c.drop()
 	c.status = uint16(r.Status)
 	if c.log != nil {
-		c.log.upstreamStatus = r.Status
+		c.log.upstreamStatus, c.log.answered = r.Status, w.loop.Now()
 	}
 	s.body.OfResponse(r)
 	s.ends = s.ends || r.Close

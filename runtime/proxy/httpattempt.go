@@ -109,7 +109,7 @@ func (c *httpConn) pick() bool {
 	}
 	if i := int(c.sticky); i >= 0 && len(c.tried) == 0 && table.PickSticky(c.pool.state, i) {
 		c.setCookie = false
-		c.take(c.pool, i, c.worker.loop.Index())
+		c.choose(i)
 		return true
 	}
 	i, ok := table.Pick(c.pool.state, balance.Client{Source: c.source, Destination: c.socket.endpoint}, c.tried)
@@ -117,8 +117,16 @@ func (c *httpConn) pick() bool {
 		return false
 	}
 	c.setCookie = c.pool.spec.Sticky.Mode != balance.StickyOff
-	c.take(c.pool, i, c.worker.loop.Index())
+	c.choose(i)
 	return true
+}
+
+// choose gives the request to server i of its pool.
+func (c *httpConn) choose(i int) {
+	c.take(c.pool, i, c.worker.loop.Index())
+	if c.log != nil {
+		c.log.upstream, c.log.asked = c.endpoint(), c.worker.loop.Now()
+	}
 }
 
 // attempts is how many servers a request may be tried on.
@@ -218,9 +226,6 @@ func (c *httpConn) sendRequest(request []byte) {
 	c.lane.requests.Add(1)
 	c.passedIn(len(request))
 	c.wait(c.handler.listener.RequestTimeout)
-	if c.log != nil {
-		c.log.upstream, c.log.asked = c.endpoint(), c.worker.loop.Now()
-	}
 	if !s.send(request) {
 		c.serverLost()
 		return

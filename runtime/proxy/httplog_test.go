@@ -157,6 +157,65 @@ func TestHTTPEveryEndIsLoggedOnce(t *testing.T) {
 	}
 }
 
+// TestHTTPLogSaysWhatTheProducts has an exchange whose request, answer and connection are
+// each slow in one place, and looks for all fields that the product's log of a plain HTTP
+// listener has.
+func TestHTTPLogSaysWhatTheProducts(t *testing.T) {
+	const pause = 60 * time.Millisecond
+	text := strings.Repeat("All work and no play makes Jack a dull boy.\n", 500)
+	l := httpListenerOf(startSite(t, func(w http.ResponseWriter, r *http.Request) {
+		io.Copy(io.Discard, r.Body)
+		w.Header().Set("Content-Type", "text/plain")
+		io.WriteString(w, text)
+		w.(http.Flusher).Flush()
+		time.Sleep(pause)
+		io.WriteString(w, text)
+	}))
+	l.Gzip, l.Port, l.Endpoint, l.SLBID = true, 80, anyPort, "lb-1"
+	ruleTo(l, "down", "down", "", closedPort(t))
+	k, h, lines := loggedWeb(t, 1, l, spec.AccessLogJSON)
+	c := talkTo(t, k)
+	c.say("POST /p HTTP/1.1\r\nHost: h:1\r\nAccept-Encoding: gzip\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\nContent-Length: 4\r\n\r\nab")
+	time.Sleep(pause)
+	c.say("cd")
+	_, packed := c.hear("POST")
+	c.say(strings.Replace(getLine("/"), "Host: h", "Host: down", 1))
+	c.want(http.StatusBadGateway, "*")
+	c.Close()
+	atRest(t, h)
+	var got [2]map[string]any
+	for i, line := range lines() {
+		if err := json.Unmarshal([]byte(line), &got[i]); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+	}
+	for _, key := range strings.Fields(`body_bytes_sent client_ip client_port host http_host http_referer http_user_agent
+		http_x_forwarded_for http_x_real_ip read_request_time request_length request_method request_time request_uri scheme
+		server_protocol slb_vport slbid status tcpinfo_rtt time upstream_addr upstream_response_time upstream_status
+		vip_addr write_response_time`) {
+		if _, ok := got[0][key]; !ok {
+			t.Errorf("no %s in %v", key, got[0])
+		}
+	}
+	for key, want := range map[string]any{
+		"body_bytes_sent": float64(len(packed)), "host": "h", "http_host": "h:1", "http_x_real_ip": "1.1.1.1", "http_x_forwarded_for": "2.2.2.2",
+		"request_method": "POST", "scheme": "http", "server_protocol": "HTTP/1.1", "slb_vport": 80.0, "slbid": "lb-1",
+	} {
+		if got[0][key] != want {
+			t.Errorf("%s is %v, want %v", key, got[0][key], want)
+		}
+	}
+	number := func(key string) float64 { n, _ := got[0][key].(float64); return n }
+	read, write, all := number("read_request_time")/1000, number("write_response_time")/1000, number("request_time")
+	if least := pause.Seconds(); read < least || write < least || read+write > all+0.001 || number("upstream_response_time") < write || number("tcpinfo_rtt") <= 0 {
+		t.Errorf("times in %v, want %v for each of reading and writing", got[0], pause)
+	}
+	// Whom it could not reach is told, too.
+	if got[1]["upstream_addr"] != l.Rules[0].Backends[0].Endpoint.String() || got[1]["upstream_status"] != "-" {
+		t.Errorf("a server that is not there: %v", got[1])
+	}
+}
+
 func TestHTTPCombinedLogOfABadRequest(t *testing.T) {
 	k, h, lines := loggedWeb(t, 1, httpListenerOf(), spec.AccessLogCombined)
 	raw(t, k, "GET / HTTP/1.1\r\nHost : \"h\r\n\r\n")

@@ -102,7 +102,9 @@ func (c *httpConn) start(buf []byte, at, n int) {
 		c.gzips = acceptsGzip(accept)
 	}
 	if h.http.log != nil {
-		c.log = c.newLogEntry(r, n+used)
+		if c.log = c.newLogEntry(r, n+used); done {
+			c.log.read = now
+		}
 	}
 	c.in = nil
 	if err != nil {
@@ -240,7 +242,9 @@ func (c *httpConn) passBody(b []byte) {
 	c.progress()
 	c.passedIn(used)
 	if c.log != nil {
-		c.log.length += int64(used)
+		if c.log.length += int64(used); done {
+			c.log.read = c.worker.loop.Now()
+		}
 	}
 	if s := c.server; !s.deaf && !s.send(b[:used]) {
 		s.deaf, s.ends = true, true // it may have answered before it stopped reading

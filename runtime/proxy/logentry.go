@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"slbctl/runtime/http1"
+	"slbctl/runtime/netloop"
 )
 
 // logEntry is one exchange on its way to the access log. What the request says is
@@ -16,11 +17,13 @@ import (
 type logEntry struct {
 	log            *AccessLog
 	prefix, suffix []byte
-	upstream       netip.AddrPort // the server asked last; zero = none
-	asked          int64          // when, in the loop's nanoseconds
+	upstream       netip.AddrPort // the server picked last; zero = none
+	asked          int64          // when; times are the loop's nanoseconds
 	upstreamStatus int            // 0 = no answer
-	body           int64          // bytes of the answer's content, before it was compressed
+	body           int64          // bytes of the answer's content as it goes to the client
 	length         int64          // bytes of the request
+	read           int64          // when all of the request had come; 0 = not yet
+	answered       int64          // when the answer began to go to the client; 0 = not yet
 }
 
 // newLogEntry writes down a request.
@@ -129,7 +132,9 @@ func (c *httpConn) logged() {
 	}
 	c.log = nil
 	if s := c.server; s != nil && s.answered {
-		e.body = s.body.Bytes
+		if e.body = s.body.Bytes; c.packer != nil {
+			e.body = c.packer.made
+		}
 	}
 	w := c.worker
 	now := w.loop.Now()
@@ -149,22 +154,30 @@ func (c *httpConn) logged() {
 
 // outcome appends what is known at the end only.
 func (e *logEntry) outcome(b []byte, c *httpConn, now int64) []byte {
-	member := func(key string, n int64) {
+	name := func(key string) {
 		b = append(b, ',', '"')
 		b = append(b, key...)
 		b = append(b, `":`...)
+	}
+	member := func(key string, n int64) {
+		name(key)
 		b = strconv.AppendInt(b, n, 10)
 	}
 	seconds := func(key string, nanos int64) {
-		b = append(b, ',', '"')
-		b = append(b, key...)
-		b = append(b, `":`...)
+		name(key)
 		b = strconv.AppendFloat(b, float64(nanos)/1e9, 'f', 6, 64)
+	}
+	milliseconds := func(key string, nanos int64) {
+		name(key)
+		b = strconv.AppendFloat(b, float64(nanos)/1e6, 'f', 3, 64)
 	}
 	member("status", int64(c.status))
 	member("body_bytes_sent", e.body)
 	member("request_length", e.length)
 	seconds("request_time", now-c.began)
+	milliseconds("read_request_time", orNow(e.read, now)-c.began)
+	milliseconds("write_response_time", now-orNow(e.answered, now))
+	member("tcpinfo_rtt", int64(netloop.RTT(c.fd)/time.Microsecond))
 	if e.upstream.IsValid() {
 		b = append(b, `,"upstream_addr":"`...)
 		b = e.upstream.AppendTo(b)
@@ -179,6 +192,14 @@ func (e *logEntry) outcome(b []byte, c *httpConn, now int64) []byte {
 		b = append(b, `,"upstream_status":"-"`...)
 	}
 	return b
+}
+
+// orNow is when something was, for what has not been yet: now.
+func orNow(at, now int64) int64 {
+	if at == 0 {
+		return now
+	}
+	return at
 }
 
 // appendQuoted appends s as it may stand between quotes, in JSON and in a line of
