@@ -84,6 +84,9 @@ func (e *engine) listenerStatus(l *spec.Listener, live *listener) control.Listen
 		Backends: e.poolStatus(live, 0, count.Backends),
 		Rules:    []control.Rule{},
 	}
+	if !live.spec.Serving {
+		s.Status = spec.StatusStopped // also where the balancer is inactive
+	}
 	if k, ok := e.sockets[placeOf(live.spec)].(*proxy.UDPSocket); ok {
 		d := k.Dropped()
 		s.Dropped += d.Sessions + d.Bandwidth + d.TooLong + d.Overflow
