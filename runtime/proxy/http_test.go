@@ -5,6 +5,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"net"
@@ -13,6 +14,7 @@ import (
 	"net/netip"
 	"runtime"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -320,6 +322,45 @@ func wantTunnel(t *testing.T, c interface {
 	c.CloseWrite()
 	if rest, err := io.ReadAll(r); err != nil || len(rest) != 0 {
 		t.Errorf("%q, %v", rest, err)
+	}
+}
+
+// TestHTTPSilentWebSocketEnds: a frame now and then keeps a tunnel, silence for as long as
+// a server may take to answer ends it on both sides.
+func TestHTTPSilentWebSocketEnds(t *testing.T) {
+	const silence = 400 * time.Millisecond
+	ended := make(chan error, 1)
+	l := httpListenerOf(startBackend(t, func(c *net.TCPConn) {
+		r := bufio.NewReader(c)
+		http.ReadRequest(r)
+		io.WriteString(c, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+		_, err := io.Copy(c, r)
+		ended <- err
+	}))
+	l.RequestTimeout = silence
+	_, k, h := web(t, 1, l)
+	c := talkTo(t, k)
+	c.say("GET /chat HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+	if res, err := http.ReadResponse(c.r, nil); err != nil || res.StatusCode != http.StatusSwitchingProtocols {
+		t.Fatalf("%v, %v", res, err)
+	}
+	var last time.Time
+	for begin := time.Now(); time.Since(begin) < 2*silence; time.Sleep(silence / 10) {
+		last = time.Now()
+		c.say("frame")
+		if _, err := io.ReadFull(c.r, make([]byte, 5)); err != nil {
+			t.Fatalf("%v after %v", err, time.Since(begin))
+		}
+	}
+	wantReset(t, c)
+	if took := time.Since(last); took < silence {
+		t.Errorf("ended %v after the last frame, want %v", took, silence)
+	}
+	if err := <-ended; !errors.Is(err, syscall.ECONNRESET) {
+		t.Errorf("the server saw %v, want a reset", err)
+	}
+	if n := settled(t, h).TimedOut; n != 1 {
+		t.Errorf("%d timeouts counted, want 1", n)
 	}
 }
 

@@ -22,6 +22,7 @@ import (
 	"time"
 
 	"slbctl/runtime/balance"
+	"slbctl/runtime/proxyproto"
 	"slbctl/spec"
 )
 
@@ -438,6 +439,29 @@ func TestPROXYProtocol(t *testing.T) {
 	}
 	if n := settled(t, h); n.Denied != 1 || n.Errors != 1 {
 		t.Errorf("counted %+v", n.Counts)
+	}
+}
+
+// TestPROXYProtocolBinary has the client's address in front of its first bytes, and
+// nowhere else.
+func TestPROXYProtocolBinary(t *testing.T) {
+	streams := make(chan []byte, 1)
+	l := listenerOf(startBackend(t, func(c *net.TCPConn) {
+		b, _ := io.ReadAll(c)
+		streams <- b
+	}))
+	l.ProxyProtocol = 2
+	_, k, _ := balanced(t, 1, l)
+	c := connect(t, k)
+	for range 2 {
+		io.WriteString(c, "hello")
+	}
+	c.CloseWrite()
+	got := <-streams
+	head, n, err := proxyproto.Parse(got)
+	want := proxyproto.Header{Version: 2, Source: c.LocalAddr().(*net.TCPAddr).AddrPort(), Destination: k.Endpoint()}
+	if err != nil || head != want || string(got[n:]) != "hellohello" {
+		t.Errorf("got %+v and %q, %v; want %+v", head, got[n:], err, want)
 	}
 }
 
