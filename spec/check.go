@@ -11,6 +11,7 @@ import (
 // check looks for mistakes that no resource shows alone.
 func (l *loader) check(c *Config) {
 	l.checkEndpoints(c)
+	l.checkCircles(c)
 	seen := map[string]*object{}
 	for _, z := range c.DNSZones {
 		o := l.objects[z.Address]
