@@ -2,6 +2,10 @@ package spec
 
 import (
 	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"unicode/utf8"
 
 	"github.com/zclconf/go-cty/cty"
 	"github.com/zclconf/go-cty/cty/convert"
@@ -114,6 +118,39 @@ var texts = codec[map[string]string]{
 		return out, nil
 	},
 	schema: map[string]any{"type": "object", "additionalProperties": map[string]any{"type": "string"}},
+}
+
+// tags are texts that keep to the product's rules.
+var tags = func() codec[map[string]string] {
+	c := texts
+	c.parse = func(v cty.Value) (map[string]string, error) {
+		m, err := texts.parse(v)
+		for _, key := range slices.Sorted(maps.Keys(m)) {
+			if err := checkTag(key, m[key]); err != nil {
+				return nil, err
+			}
+		}
+		return m, err
+	}
+	return c
+}()
+
+const longestTag = 128 // characters of a key or a value
+
+func checkTag(key, value string) error {
+	inKey, inValue := utf8.RuneCountInString(key), utf8.RuneCountInString(value)
+	link := func(s string) bool { return strings.Contains(s, "http://") || strings.Contains(s, "https://") }
+	switch {
+	case inKey < 1 || inKey > longestTag:
+		return fmt.Errorf("must have keys of 1 to %d characters, not %d", longestTag, inKey)
+	case inValue > longestTag:
+		return fmt.Errorf("must have values of at most %d characters, but that of %q has %d", longestTag, key, inValue)
+	case strings.HasPrefix(key, "aliyun") || strings.HasPrefix(key, "acs:"):
+		return fmt.Errorf("must not have keys that begin with aliyun or acs:, which are reserved: %q", key)
+	case link(key) || link(value):
+		return fmt.Errorf("must not have http:// or https:// in them, as that of %q has", key)
+	}
+	return nil
 }
 
 // attributesOf is a value written as { name = value, ... } with the attributes of a table.

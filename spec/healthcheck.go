@@ -60,8 +60,19 @@ var healthCheckBlock = &block{
 	finish: finishHealthCheck,
 }
 
-// checkDomain is a Host header: a name or an address, as the product has it.
-var checkDomain = pattern(1, 80, "letters, digits, dots and hyphens", ".-")
+// checkDomain is a Host header: a name or an address, as the product has it. $_ip, the
+// product's word for the server's own address, is the same as none.
+var checkDomain = func() codec[string] {
+	c := pattern(1, 80, "letters, digits, dots and hyphens", ".-")
+	parse := c.parse
+	c.parse = func(v cty.Value) (string, error) {
+		if v.AsString() == "$_ip" {
+			return "", nil
+		}
+		return parse(v)
+	}
+	return c
+}()
 
 // checkText is what a UDP check sends or waits for. The product takes letters and
 // digits, by its older pages up to 500 of them.

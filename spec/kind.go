@@ -125,7 +125,7 @@ func resourceAttributes[T any](meta func(*T) *Meta, own ...attribute) []attribut
 	return append([]attribute{
 		{name: "count", typ: cty.Number, repeats: true, schema: map[string]any{"type": "integer", "minimum": 0}},
 		{name: "for_each", typ: cty.DynamicPseudoType, repeats: true, schema: map[string]any{"type": []string{"object", "array"}}},
-		bind("tags", texts, func(t *T) *map[string]string { return &meta(t).Tags }),
+		bind("tags", tags, func(t *T) *map[string]string { return &meta(t).Tags }),
 	}, own...)
 }
 

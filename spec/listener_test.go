@@ -42,6 +42,15 @@ func TestHealthCheckDefaults(t *testing.T) {
 	}
 }
 
+// The product's word for the server's own address is the default.
+func TestCheckOfOwnAddress(t *testing.T) {
+	for domain, want := range map[string]string{"$_ip": "", "www.a.test": "www.a.test"} {
+		if got := listenerWith(t, "http", fmt.Sprintf("health_check { domain = %q }", domain)).HealthCheck.Domain; got != want {
+			t.Errorf("domain %q is %q, want %q", domain, got, want)
+		}
+	}
+}
+
 // A listener has nothing of what only others have.
 func TestListenerHasItsOwn(t *testing.T) {
 	tcp, http := listenerWith(t, "tcp", ""), listenerWith(t, "http", "")

@@ -259,7 +259,9 @@ func (l *loader) declareResource(k *kind, block *hcl.Block) {
 		if err := k.label(name); err != nil {
 			l.reports.error(block.LabelRanges[0], "Invalid name", capital(err.Error())+".", "")
 		}
-	case !validIdentifier(name) || len(name) > 80:
+	case len(name) > 80:
+		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("The name of %s has 80 characters at most, not %d.", article(k.name), len(name)), "")
+	case !validIdentifier(name):
 		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q is no name for %s.", name, article(k.name)), nameHint)
 	}
 	def.broken = !l.checkNames(k.block, block.Body)
