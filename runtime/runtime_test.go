@@ -413,3 +413,26 @@ func TestSickReplacementCostsNoRequest(t *testing.T) {
 		}
 	}
 }
+
+// TestServerIsAClientOfItsOwnListener: what the product's L4 listeners cannot, unless they
+// translate all addresses. A server is answered by itself, and by the others.
+func TestServerIsAClientOfItsOwnListener(t *testing.T) {
+	d := start(t, t.TempDir())
+	c := tutorial(network(t))
+	d.mustApply(c)
+	transport := &http.Transport{DisableKeepAlives: true, DialContext: (&net.Dialer{
+		LocalAddr: &net.TCPAddr{IP: c.Instances[0].IP.AsSlice()},
+	}).DialContext}
+	client := http.Client{Transport: transport, Timeout: 5 * time.Second}
+	for _, want := range []string{"ECS01", "ECS02"} {
+		resp, err := client.Get(balancerURL(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		page, err := io.ReadAll(resp.Body)
+		resp.Body.Close()
+		if err != nil || string(page) != want {
+			t.Errorf("page %q, %v; want %q", page, err, want)
+		}
+	}
+}

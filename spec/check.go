@@ -111,6 +111,10 @@ func (l *loader) checkServers(c *Config, listener *Listener, owner string, place
 			"Write a server_group of type vserver.")
 		return
 	}
+	if group.Type == GroupActiveStandby && !listener.HealthCheck.Enabled {
+		l.reports.error(place.child("health_check", 0).at("enabled"), "Standby in vain",
+			fmt.Sprintf("Only a health check can tell when the standby of %s has to take over.", group.Address), "Remove it.")
+	}
 	seen := make(map[netip.AddrPort]bool, len(group.Backends))
 	zones := map[string]bool{}
 	for _, b := range group.Backends {

@@ -66,7 +66,7 @@ type Backend struct {
 	Address     string    `json:"address"`
 	Bound       uint16    `json:"bound"`
 	Connections int64     `json:"connections"`
-	Errors      int64     `json:"errors"` // connects that failed
+	Errors      int64     `json:"errors"` // connects that failed, on L7 also answers that did not come whole
 	Health      string    `json:"health"` // normal, abnormal, unavailable
 	IP          string    `json:"ip"`
 	Port        uint16    `json:"port"`
