@@ -103,6 +103,24 @@ func TestQuotasOfSpecs(t *testing.T) {
 	}
 }
 
+// The product's table of specs.
+func TestLimitsOfEverySpec(t *testing.T) {
+	for spec, want := range map[string][3]int{
+		"slb.s1.small":   {5_000, 3_000, 1_000},
+		"slb.s2.small":   {50_000, 5_000, 5_000},
+		"slb.s2.medium":  {100_000, 10_000, 10_000},
+		"slb.s3.small":   {200_000, 20_000, 20_000},
+		"slb.s3.medium":  {500_000, 50_000, 30_000},
+		"slb.s3.large":   {1_000_000, 100_000, 50_000},
+		"slb.s3.xlarge":  {2_000_000, 200_000, 100_000},
+		"slb.s3.xxlarge": {5_000_000, 500_000, 100_000},
+	} {
+		if c, cps, qps, ok := Limits(spec); [3]int{c, cps, qps} != want || !ok {
+			t.Errorf("%s allows %d, %d, %d (%v), want %v", spec, c, cps, qps, ok, want)
+		}
+	}
+}
+
 func TestQuotasOutlastChanges(t *testing.T) {
 	ls := balancer(10, 4, 0)
 	for _, l := range ls {
