@@ -290,6 +290,7 @@ func (e *engine) succeed(s *balance.Listener, prev *listener, secured *tls.Confi
 		}
 	}
 	l := &listener{spec: s}
+	l.keepSessions(prev)
 	for _, p := range s.Pools() {
 		l.states = append(l.states, balance.NewState(p, known[p.Owner]))
 	}

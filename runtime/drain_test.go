@@ -6,6 +6,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"net/http/cookiejar"
 	"net/netip"
 	"syscall"
 	"testing"
@@ -283,5 +284,61 @@ func TestRollbackDrainsTheNewServers(t *testing.T) {
 	if conn, err := net.Dial("tcp", next.Instances[1].IP.String()+":8080"); err == nil {
 		conn.Close()
 		t.Error("the server that went again still listens after the drain")
+	}
+}
+
+// TestWeightZeroKeepsSessionsForADrain: a client whose cookie names the server stays for as
+// long as a drain, also across other changes, and gets another server then.
+func TestWeightZeroKeepsSessionsForADrain(t *testing.T) {
+	const drain = time.Second
+	d := start(t, t.TempDir())
+	here := network(t)
+	stay, goes := site(t, "stay"), site(t, "goes")
+	with := func(weight int, scheduler string) *spec.Config {
+		c := shop(here, stay, stay)
+		l := c.LoadBalancers[0].Listeners[0]
+		c.LoadBalancers[0].Backends = []spec.Backend{member(goes, weight), member(stay, 1)}
+		l.Drain, l.Scheduler = drain, scheduler
+		l.StickySession = &spec.StickySession{Type: spec.StickyInsert, Cookie: "SERVERID", CookieTimeout: time.Hour}
+		return c
+	}
+	c := with(100, spec.SchedulerWRR)
+	d.mustApply(c)
+	jar, err := cookiejar.New(nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	transport := &http.Transport{}
+	defer transport.CloseIdleConnections()
+	client := http.Client{Transport: transport, Jar: jar, Timeout: 5 * time.Second}
+	ask := func() string {
+		resp, err := client.Get(balancerURL(c))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer resp.Body.Close()
+		page, err := io.ReadAll(resp.Body)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(page)
+	}
+	if page := ask(); page != "goes" {
+		t.Fatalf("the first page is of %s", page)
+	}
+	began := time.Now()
+	d.mustApply(with(0, spec.SchedulerWRR))
+	d.mustApply(with(0, spec.SchedulerRR))
+	if page := ask(); page != "goes" && time.Since(began) < drain {
+		t.Errorf("the session went to %s at once", page)
+	}
+	eventually(t, "the session has gone elsewhere", func() bool { return ask() == "stay" })
+	if took := time.Since(began); took < drain {
+		t.Errorf("that took %v, less than the drain", took)
+	}
+	// Back at its weight it gets new sessions, not those that have moved.
+	d.mustApply(with(100, spec.SchedulerRR))
+	if page := ask(); page != "stay" {
+		t.Errorf("the new session went to %s", page)
 	}
 }

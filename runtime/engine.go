@@ -90,7 +90,10 @@ type listener struct {
 	states  []*balance.State
 	tables  []*balance.Table
 	handler *proxy.Handler
-	warming *time.Timer // rebuilds the tables while servers start slowly; nil = none does
+	// sessions says, by index in the pool's Backends, until when a server of weight 0
+	// keeps its sticky sessions.
+	sessions [][]time.Time
+	warming  *time.Timer // rebuilds the tables at the next step of a slow start, or when sessions end; nil = neither
 }
 
 func newEngine(life context.Context, dir string, opt Options, shutdown context.CancelFunc) (*engine, error) {
@@ -218,7 +221,8 @@ func (e *engine) observe(ev health.Event) {
 }
 
 // retable rebuilds a listener's tables from the verdicts, and again at the next step
-// of a server that starts slowly. The caller holds mu.
+// of a server that starts slowly, or when the sessions of one of weight 0 end. The
+// caller holds mu.
 func (e *engine) retable(l *listener) {
 	if l.warming != nil {
 		l.warming.Stop()
@@ -233,6 +237,11 @@ func (e *engine) retable(l *listener) {
 			func(i int) balance.Health { return e.verdicts[targetOf(p, i)].Health },
 			func(i int) int {
 				step, wait := p.Warmth(now.Sub(e.verdicts[targetOf(p, i)].Since))
+				if p.Backends[i].Weight == 0 {
+					if step, wait = 0, l.sessions[n][i].Sub(now); wait > 0 {
+						step = balance.Warm
+					}
+				}
 				if wait > 0 && (next == 0 || wait < next) {
 					next = wait
 				}
@@ -245,7 +254,43 @@ func (e *engine) retable(l *listener) {
 	}
 }
 
-// warm is the next step of a slow start.
+// keepSessions gives the servers whose weight becomes 0 the time of a drain for their
+// sticky sessions. prev is the listener before, or nil.
+func (l *listener) keepSessions(prev *listener) {
+	end := time.Now().Add(l.spec.Drain)
+	for _, p := range l.spec.Pools() {
+		until := make([]time.Time, len(p.Backends))
+		for i, b := range p.Backends {
+			if b.Weight > 0 {
+				continue
+			}
+			if before, sessions := prev.backend(p.Owner, b.Name); before != nil && before.Endpoint == b.Endpoint {
+				if until[i] = end; before.Weight == 0 {
+					until[i] = sessions
+				}
+			}
+		}
+		l.sessions = append(l.sessions, until)
+	}
+}
+
+// backend finds a server of one of the listener's pools, and until when it keeps its
+// sticky sessions if its weight is 0.
+func (l *listener) backend(owner, name string) (*balance.Backend, time.Time) {
+	if l == nil {
+		return nil, time.Time{}
+	}
+	for n, p := range l.spec.Pools() {
+		for i := range p.Backends {
+			if p.Owner == owner && p.Backends[i].Name == name {
+				return &p.Backends[i], l.sessions[n][i]
+			}
+		}
+	}
+	return nil, time.Time{}
+}
+
+// warm is the next step of a slow start, or the end of sessions.
 func (e *engine) warm(l *listener) {
 	e.mu.Lock()
 	defer e.mu.Unlock()

@@ -101,7 +101,7 @@ func SplitServerCookie(value []byte) (id, own []byte) {
 // PickSticky counts a connection to backend i, which its client names by cookie
 // or is remembered for, until s.Done. It takes no ticket. ok is false, and nothing
 // is counted, when the backend does not serve its sessions: it is not well, or
-// full. A server of weight 0 does while it is well.
+// full. A server of weight 0 does while it is well, until its drain has ended.
 func (t *Table) PickSticky(s *State, i int) (ok bool) {
 	if i < 0 || i >= len(t.serves) || !t.serves[i] || !s.begin(uint16(i)) {
 		return false

@@ -110,6 +110,18 @@ func TestPickSticky(t *testing.T) {
 	}
 }
 
+// When its drain is over, a server of weight 0 has no sessions any more; of others warmth
+// is no more than a part of their weight.
+func TestSessionsEndWithTheDrain(t *testing.T) {
+	l := sticky(t, spec.SchedulerWRR, 1, 0, 1)
+	table, s := l.TableWarm(well, func(int) int { return 0 }), NewState(&l.Pool, nil)
+	for i, want := range []bool{true, false, true} {
+		if ok := table.PickSticky(s, i); ok != want {
+			t.Errorf("%s serves its sessions: %v, want %v", l.Backends[i].Name, ok, want)
+		}
+	}
+}
+
 func TestStickyTakesNoTicket(t *testing.T) {
 	l := sticky(t, spec.SchedulerRR, 1, 1, 1)
 	table, s := l.Table(well), NewState(&l.Pool, nil)

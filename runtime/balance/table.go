@@ -37,7 +37,7 @@ type Table struct {
 	sequence []uint16
 	runs     []run // by index in pool.Backends; of p2c and least_request
 	// serves tells, by index in pool.Backends, who serves its sticky sessions:
-	// the members, and who is well though its weight is 0.
+	// the members, and who is well though its weight is 0, for the time of a drain.
 	serves []bool
 }
 
@@ -50,11 +50,12 @@ func (p *Pool) Table(health func(i int) Health) *Table {
 
 // TableWarm is Table while servers warm up: each has warmth(i) sixteenths of its
 // weight, by index in Backends, as Warmth says of the time since it became Normal.
-// Below a whole sixteenth of a unit no weight falls, so nobody is left out.
+// Below a whole sixteenth of a unit no weight falls, so nobody is left out. A server of
+// weight 0 keeps its sticky sessions while its warmth is above 0.
 func (p *Pool) TableWarm(health func(i int) Health, warmth func(i int) int) *Table {
 	t := &Table{pool: p, serves: make([]bool, len(p.Backends))}
 	for i, b := range p.Backends {
-		t.serves[i] = !(p.ActiveStandby && b.Standby) && p.well(i, health)
+		t.serves[i] = !(p.ActiveStandby && b.Standby) && p.well(i, health) && (b.Weight > 0 || warmth(i) > 0)
 	}
 	for _, i := range p.Usable(health) {
 		t.members = append(t.members, uint16(i))
