@@ -91,6 +91,12 @@ func (e *engine) listenerStatus(l *spec.Listener, live *listener) control.Listen
 		d := k.Dropped()
 		s.Dropped += d.Sessions + d.Bandwidth + d.TooLong + d.Overflow
 	}
+	if a := live.spec.AccessLog; a != nil && e.logs[a.Path] != nil {
+		lost, err := e.logs[a.Path].Dropped()
+		if s.LogLost = lost; err != nil {
+			s.LogError = err.Error()
+		}
+	}
 	for n, r := range live.spec.Rules {
 		s.Rules = append(s.Rules, control.Rule{
 			Address: r.Address, Domain: r.Domain, URL: r.URL, Scheduler: r.Scheduler,

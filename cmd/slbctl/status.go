@@ -75,7 +75,13 @@ func (v *view) balancer(lb control.LoadBalancer) {
 		if l.Dropped > 0 {
 			fmt.Fprintf(v, ", %d dropped beyond the limits", l.Dropped)
 		}
+		if l.LogLost > 0 {
+			fmt.Fprintf(v, ", %s lost by the access log", count(l.LogLost, "line"))
+		}
 		v.WriteByte('\n')
+		if l.LogError != "" {
+			fmt.Fprintf(v, "  access log: %s\n", l.LogError)
+		}
 		v.backends(l.Backends)
 		for _, r := range l.Rules {
 			fmt.Fprintf(v, "    %s  %s  %s\n", strings.TrimPrefix(r.Address, l.Address+"."), r.Domain+r.URL, r.Scheduler)

@@ -18,7 +18,7 @@ func statusExample() *control.Status {
 			Address: "load_balancer.SLB1", IP: "127.10.0.4", Status: "active",
 			Listeners: []control.Listener{{
 				Address: `load_balancer.SLB1.listener["tcp:80"]`, Protocol: "tcp", Port: 80, Bound: 8080, Status: "running", Scheduler: "rr",
-				Connections: 1, Requests: 1200, Errors: 0,
+				Connections: 1, Requests: 1200, Errors: 0, Denied: 3, Dropped: 1, LogLost: 2, LogError: "no space left on device",
 				Backends: []control.Backend{
 					{Address: "instance.ECS01", IP: "127.10.0.2", Bound: 8080, Health: "normal", Reason: "connected", Since: noon.Add(-90 * time.Second), Weight: 100, Share: 1, Connections: 1, Requests: 1200},
 					{Address: "instance.ECS02", IP: "127.10.0.3", Bound: 8080, Health: "abnormal", Reason: "connection refused", Since: noon.Add(-5 * time.Second), Weight: 100, Errors: 2},
@@ -38,7 +38,8 @@ func TestStatusText(t *testing.T) {
 	v := view{now: noon}
 	want := `load_balancer.SLB1  127.10.0.4  active
   listener["tcp:80"]  127.10.0.4:8080  rr  running
-  1 open connection, 1200 requests, 0 errors
+  1 open connection, 1200 requests, 0 errors, 3 kept out by the access list, 1 dropped beyond the limits, 2 lines lost by the access log
+  access log: no space left on device
     server          endpoint         health    since  weight  share   open  requests  errors  reason
     instance.ECS01  127.10.0.2:8080  normal    1m     100     100.0%  1     1200      0       connected
     instance.ECS02  127.10.0.3:8080  abnormal  5s     100     0.0%    0     0         2       connection refused

@@ -41,9 +41,11 @@ type Listener struct {
 	BytesIn     int64     `json:"bytes_in"`  // from clients
 	BytesOut    int64     `json:"bytes_out"` // to clients
 	Connections int64     `json:"connections"`
-	Denied      int64     `json:"denied"`  // clients that the access list keeps out
-	Dropped     int64     `json:"dropped"` // clients, and datagrams, beyond what may be passed on
-	Errors      int64     `json:"errors"`  // connections that got no server, on L7 requests
+	Denied      int64     `json:"denied"`    // clients that the access list keeps out
+	Dropped     int64     `json:"dropped"`   // clients, and datagrams, beyond what may be passed on
+	Errors      int64     `json:"errors"`    // connections that got no server, on L7 requests
+	LogError    string    `json:"log_error"` // why the access log could not be written, if so
+	LogLost     int64     `json:"log_lost"`  // lines that it lost for that, or for want of time
 	Port        uint16    `json:"port"`
 	Protocol    string    `json:"protocol"`
 	Requests    int64     `json:"requests"` // on L4 connections accepted

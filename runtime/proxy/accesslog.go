@@ -14,7 +14,7 @@ import (
 )
 
 const (
-	logChunk   = 32 << 10               // bytes a loop collects before it hands them over
+	logBytes   = 32 << 10               // a loop collects before it hands them over
 	logDelay   = 100 * time.Millisecond // or so long
 	logBacklog = 64                     // chunks that wait for the disk; more are dropped
 )
@@ -25,10 +25,16 @@ type AccessLog struct {
 	combined bool
 	file     *os.File
 	lanes    []logLane // by loop
-	chunks   chan []byte
+	chunks   chan logChunk
 	written  sync.WaitGroup
-	dropped  atomic.Int64
+	dropped  atomic.Int64 // lines
 	failed   atomic.Pointer[error]
+}
+
+// logChunk is what one loop hands over at once.
+type logChunk struct {
+	text  []byte
+	lines int64
 }
 
 // OpenAccessLog appends to a file, which it makes, readable for its owner, if need be.
@@ -38,7 +44,7 @@ func (s *Server) OpenAccessLog(path, format string) (*AccessLog, error) {
 	if err != nil {
 		return nil, fmt.Errorf("access log: %w", err)
 	}
-	l := &AccessLog{combined: format == spec.AccessLogCombined, file: f, chunks: make(chan []byte, logBacklog)}
+	l := &AccessLog{combined: format == spec.AccessLogCombined, file: f, chunks: make(chan logChunk, logBacklog)}
 	l.lanes = make([]logLane, len(s.workers))
 	for i := range l.lanes {
 		lane := &l.lanes[i]
@@ -47,16 +53,16 @@ func (s *Server) OpenAccessLog(path, format string) (*AccessLog, error) {
 	}
 	l.written.Go(func() {
 		for chunk := range l.chunks {
-			if _, err := f.Write(chunk); err != nil {
+			if _, err := f.Write(chunk.text); err != nil {
 				l.failed.Store(&err)
-				l.dropped.Add(1)
+				l.dropped.Add(chunk.lines)
 			}
 		}
 	})
 	return l, nil
 }
 
-// Dropped is the number of chunks that were lost, and the last error of the disk.
+// Dropped is the number of lines that were lost, and the last error of the disk.
 func (l *AccessLog) Dropped() (int64, error) {
 	if err := l.failed.Load(); err != nil {
 		return l.dropped.Load(), *err
@@ -89,7 +95,7 @@ func (l *AccessLog) Close() error {
 type logLane struct {
 	log    *AccessLog
 	loop   *netloop.Loop
-	lines  []byte
+	chunk  logChunk
 	timer  netloop.Timer
 	closed bool
 }
@@ -99,12 +105,13 @@ func (a *logLane) add(prefix, middle, suffix []byte) {
 	if a.closed {
 		return
 	}
-	if a.lines == nil {
-		a.lines = make([]byte, 0, logChunk)
+	if a.chunk.text == nil {
+		a.chunk.text = make([]byte, 0, logBytes)
 		a.loop.Arm(&a.timer, logDelay)
 	}
-	a.lines = append(append(append(a.lines, prefix...), middle...), suffix...)
-	if len(a.lines) > logChunk-(4<<10) {
+	a.chunk.text = append(append(append(a.chunk.text, prefix...), middle...), suffix...)
+	a.chunk.lines++
+	if len(a.chunk.text) > logBytes-(4<<10) {
 		a.hand()
 	}
 }
@@ -113,14 +120,14 @@ func (a *logLane) add(prefix, middle, suffix []byte) {
 func (a *logLane) Expired() { a.hand() }
 
 func (a *logLane) hand() {
-	if a.lines == nil {
+	if a.chunk.text == nil {
 		return
 	}
 	select {
-	case a.log.chunks <- a.lines:
+	case a.log.chunks <- a.chunk:
 	default:
-		a.log.dropped.Add(1)
+		a.log.dropped.Add(a.chunk.lines)
 	}
-	a.lines = nil
+	a.chunk = logChunk{}
 	a.loop.Stop(&a.timer)
 }
