@@ -38,7 +38,7 @@ type Listener struct {
 	Address     string    `json:"address"`
 	Backends    []Backend `json:"backends"`
 	Bound       uint16    `json:"bound"`
-	BytesIn     int64     `json:"bytes_in"`  // from clients
+	BytesIn     int64     `json:"bytes_in"`  // from clients, as servers get them
 	BytesOut    int64     `json:"bytes_out"` // to clients
 	Connections int64     `json:"connections"`
 	Denied      int64     `json:"denied"`    // clients that the access list keeps out

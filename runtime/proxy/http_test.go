@@ -349,6 +349,9 @@ func TestHTTPSilentWebSocketEnds(t *testing.T) {
 		last = time.Now()
 		c.say("frame")
 		if _, err := io.ReadFull(c.r, make([]byte, 5)); err != nil {
+			if time.Since(last) >= silence {
+				t.Skip("too slow a machine to send frames in time")
+			}
 			t.Fatalf("%v after %v", err, time.Since(begin))
 		}
 	}

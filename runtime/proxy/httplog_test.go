@@ -162,13 +162,14 @@ func TestHTTPEveryEndIsLoggedOnce(t *testing.T) {
 // listener has.
 func TestHTTPLogSaysWhatTheProducts(t *testing.T) {
 	const pause = 60 * time.Millisecond
+	begun := make(chan struct{})
 	text := strings.Repeat("All work and no play makes Jack a dull boy.\n", 500)
 	l := httpListenerOf(startSite(t, func(w http.ResponseWriter, r *http.Request) {
 		io.Copy(io.Discard, r.Body)
 		w.Header().Set("Content-Type", "text/plain")
 		io.WriteString(w, text)
 		w.(http.Flusher).Flush()
-		time.Sleep(pause)
+		<-begun
 		io.WriteString(w, text)
 	}))
 	l.Gzip, l.Port, l.Endpoint, l.SLBID = true, 80, anyPort, "lb-1"
@@ -176,9 +177,19 @@ func TestHTTPLogSaysWhatTheProducts(t *testing.T) {
 	k, h, lines := loggedWeb(t, 1, l, spec.AccessLogJSON)
 	c := talkTo(t, k)
 	c.say("POST /p HTTP/1.1\r\nHost: h:1\r\nAccept-Encoding: gzip\r\nX-Real-IP: 1.1.1.1\r\nX-Forwarded-For: 2.2.2.2\r\nContent-Length: 4\r\n\r\nab")
+	eventually(t, "the request has begun", func() bool { return h.Counters().Requests == 1 })
 	time.Sleep(pause)
 	c.say("cd")
-	_, packed := c.hear("POST")
+	res, err := http.ReadResponse(c.r, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	time.Sleep(pause)
+	close(begun)
+	packed, err := io.ReadAll(res.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
 	c.say(strings.Replace(getLine("/"), "Host: h", "Host: down", 1))
 	c.want(http.StatusBadGateway, "*")
 	c.Close()
