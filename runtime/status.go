@@ -109,7 +109,10 @@ func (e *engine) listenerStatus(l *spec.Listener, live *listener) control.Listen
 // poolStatus tells of the servers of one of a listener's pools, by its index.
 func (e *engine) poolStatus(live *listener, n int, counts map[string]proxy.Counts) []control.Backend {
 	p := live.spec.Pools()[n]
-	shares := live.tables[n].Shares()
+	shares := make([]float64, len(p.Backends))
+	if live.spec.Serving {
+		shares = live.tables[n].Shares()
+	}
 	out := make([]control.Backend, len(p.Backends))
 	for i, b := range p.Backends {
 		out[i] = e.backendStatus(live, p, i, counts[b.Name], shares[i])
