@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"fmt"
 	"io"
 	"net"
@@ -75,12 +76,9 @@ func (v *view) balancer(lb control.LoadBalancer) {
 		if l.Dropped > 0 {
 			fmt.Fprintf(v, ", %d dropped beyond the limits", l.Dropped)
 		}
-		if l.LogLost > 0 {
-			fmt.Fprintf(v, ", %s lost by the access log", count(l.LogLost, "line"))
-		}
 		v.WriteByte('\n')
-		if l.LogError != "" {
-			fmt.Fprintf(v, "  access log: %s\n", l.LogError)
+		if l.LogLost > 0 {
+			fmt.Fprintf(v, "  the access log lost %s: %s\n", count(l.LogLost, "line"), cmp.Or(l.LogError, "the disk is too slow"))
 		}
 		v.backends(l.Backends)
 		for _, r := range l.Rules {

@@ -38,8 +38,8 @@ func TestStatusText(t *testing.T) {
 	v := view{now: noon}
 	want := `load_balancer.SLB1  127.10.0.4  active
   listener["tcp:80"]  127.10.0.4:8080  rr  running
-  1 open connection, 1200 requests, 0 errors, 3 kept out by the access list, 1 dropped beyond the limits, 2 lines lost by the access log
-  access log: no space left on device
+  1 open connection, 1200 requests, 0 errors, 3 kept out by the access list, 1 dropped beyond the limits
+  the access log lost 2 lines: no space left on device
     server          endpoint         health    since  weight  share   open  requests  errors  reason
     instance.ECS01  127.10.0.2:8080  normal    1m     100     100.0%  1     1200      0       connected
     instance.ECS02  127.10.0.3:8080  abnormal  5s     100     0.0%    0     0         2       connection refused

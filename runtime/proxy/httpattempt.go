@@ -53,6 +53,9 @@ func (c *httpConn) assign(request []byte) {
 			c.noServer()
 			return
 		}
+		if c.log != nil {
+			c.log.upstream, c.log.asked = c.endpoint(), c.worker.loop.Now()
+		}
 		up := &c.pool.servers[c.index].idle.lists[c.worker.loop.Index()]
 		if c.speaksH2C() && c.join(up.shared(), request) {
 			return
@@ -109,7 +112,7 @@ func (c *httpConn) pick() bool {
 	}
 	if i := int(c.sticky); i >= 0 && len(c.tried) == 0 && table.PickSticky(c.pool.state, i) {
 		c.setCookie = false
-		c.choose(i)
+		c.take(c.pool, i, c.worker.loop.Index())
 		return true
 	}
 	i, ok := table.Pick(c.pool.state, balance.Client{Source: c.source, Destination: c.socket.endpoint}, c.tried)
@@ -117,16 +120,8 @@ func (c *httpConn) pick() bool {
 		return false
 	}
 	c.setCookie = c.pool.spec.Sticky.Mode != balance.StickyOff
-	c.choose(i)
-	return true
-}
-
-// choose gives the request to server i of its pool.
-func (c *httpConn) choose(i int) {
 	c.take(c.pool, i, c.worker.loop.Index())
-	if c.log != nil {
-		c.log.upstream, c.log.asked = c.endpoint(), c.worker.loop.Now()
-	}
+	return true
 }
 
 // attempts is how many servers a request may be tried on.

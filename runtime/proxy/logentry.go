@@ -177,7 +177,7 @@ func (e *logEntry) outcome(b []byte, c *httpConn, now int64) []byte {
 	seconds("request_time", now-c.began)
 	milliseconds("read_request_time", orNow(e.read, now)-c.began)
 	milliseconds("write_response_time", now-orNow(e.answered, now))
-	member("tcpinfo_rtt", int64(netloop.RTT(c.fd)/time.Microsecond))
+	member("tcpinfo_rtt", int64(c.roundTrip()/time.Microsecond))
 	if e.upstream.IsValid() {
 		b = append(b, `,"upstream_addr":"`...)
 		b = e.upstream.AppendTo(b)
@@ -192,6 +192,14 @@ func (e *logEntry) outcome(b []byte, c *httpConn, now int64) []byte {
 		b = append(b, `,"upstream_status":"-"`...)
 	}
 	return b
+}
+
+// roundTrip is the way to the client and back, 0 if it is not known any more.
+func (c *httpConn) roundTrip() time.Duration {
+	if c.h2 != nil {
+		return netloop.RTT(c.h2.fd)
+	}
+	return netloop.RTT(c.fd)
 }
 
 // orNow is when something was, for what has not been yet: now.
