@@ -16,9 +16,6 @@ import (
 	"slbctl/spec"
 )
 
-// speaksHTTP2 says whether the data plane understands what ALPN would promise.
-const speaksHTTP2 = false
-
 // renewalCheck is how often certificates of the local CA are looked at: a machine that
 // sleeps does not count the days.
 const renewalCheck = time.Hour
@@ -123,7 +120,7 @@ func (e *engine) issue(x *spec.Certificate) (issued *localca.Issued, fresh bool,
 // listener collects what a listener refers to.
 func (s *security) listener(c *spec.Config, l *spec.Listener) (tlsconf.Listener, error) {
 	out := tlsconf.Listener{
-		Address: l.Address, Own: s.identities[l.Certificate], Policy: c.CipherPolicy(l.TLSCipherPolicy), HTTP2: l.HTTP2 && speaksHTTP2,
+		Address: l.Address, Own: s.identities[l.Certificate], Policy: c.CipherPolicy(l.TLSCipherPolicy), HTTP2: l.HTTP2,
 	}
 	if out.Own == nil {
 		return out, fmt.Errorf("it has to go without %s", l.Certificate)

@@ -73,6 +73,20 @@ func CipherID(name string) uint16 {
 	return 0
 }
 
+// CipherName is OpenSSL's name of a suite that a connection speaks; empty for one that
+// is none of the product's.
+func CipherName(id uint16) string {
+	for i := range suites {
+		if suites[i].id == id {
+			return suites[i].name
+		}
+	}
+	return ""
+}
+
+// TLSVersionName is the language's word for a version that a connection speaks.
+func TLSVersionName(id uint16) string { return tlsVersions[id-tls.VersionTLS10] }
+
 // in reports whether a version has the suite.
 func (s *suite) in(version string) bool {
 	minor := slices.Index(tlsVersions, version)

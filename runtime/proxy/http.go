@@ -478,8 +478,13 @@ func (c *httpConn) close() {
 	c.release()
 }
 
-// secured reports whether the client speaks TLS.
-func (c *httpConn) secured() bool { return c.tls != nil || c.stream != nil }
+// session is how the client speaks TLS; nil = it does not.
+func (c *httpConn) session() *tlsSession {
+	if c.h2 != nil {
+		return c.h2.tls
+	}
+	return c.tls
+}
 
 // release gives the record back.
 func (c *httpConn) release() {

@@ -4,6 +4,7 @@ package proxy
 
 import (
 	"bufio"
+	"crypto/tls"
 	"encoding/json"
 	"io"
 	"net"
@@ -23,6 +24,12 @@ import (
 // loggedWeb is web with an access log; lines closes the log and reads it.
 func loggedWeb(t testing.TB, loops int, l *balance.Listener, format string) (k *Socket, h *Handler, lines func() []string) {
 	t.Helper()
+	return loggedTLS(t, loops, l, format, nil)
+}
+
+// loggedTLS is loggedWeb that speaks TLS.
+func loggedTLS(t testing.TB, loops int, l *balance.Listener, format string, config *tls.Config) (k *Socket, h *Handler, lines func() []string) {
+	t.Helper()
 	if err := l.Prepare(); err != nil {
 		t.Fatal(err)
 	}
@@ -37,6 +44,9 @@ func loggedWeb(t testing.TB, loops int, l *balance.Listener, format string) (k *
 	}
 	h = handle(l, nil)
 	h.LogTo(log)
+	if config != nil {
+		h.Secure(config)
+	}
 	k.Serve(h)
 	end := sync.OnceValue(log.Close)
 	t.Cleanup(func() { end() })
@@ -256,5 +266,43 @@ func TestHTTPLogOfAnEarlierGeneration(t *testing.T) {
 	atRest(t, after)
 	if got := lines(); len(got) != 1 || !strings.Contains(got[0], `"status":200`) {
 		t.Errorf("%q, want the first exchange", got)
+	}
+}
+
+// TestTLSLog says how a client has spoken, whatever the balancer makes of its request.
+func TestTLSLog(t *testing.T) {
+	config, roots := certified(t, "example.com")
+	config.NextProtos = []string{"h2", "http/1.1"}
+	k, h, lines := loggedTLS(t, 1, httpsListenerOf(startSite(t, saying("a"))), spec.AccessLogJSON, config)
+	for _, client := range []*tls.Config{
+		{RootCAs: roots, ServerName: "example.com"},
+		{RootCAs: roots, ServerName: "example.com", MaxVersion: tls.VersionTLS12, CipherSuites: []uint16{tls.TLS_ECDHE_ECDSA_WITH_AES_256_GCM_SHA384}},
+	} {
+		c := securedBrowser(t, client)
+		c.Transport.(*http.Transport).ForceAttemptHTTP2 = client.MaxVersion == 0
+		get(t, c, origin(k))
+		c.CloseIdleConnections()
+	}
+	raw(t, k, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+	settled(t, h)
+	want := []map[string]any{
+		{"server_protocol": "HTTP/2.0", "scheme": "https", "ssl_protocol": "TLSv1.3", "ssl_cipher": "TLS_AES_128_GCM_SHA256"},
+		{"server_protocol": "HTTP/1.1", "scheme": "https", "ssl_protocol": "TLSv1.2", "ssl_cipher": "ECDHE-ECDSA-AES256-GCM-SHA384"},
+		{"status": 400.0, "ssl_protocol": nil, "ssl_cipher": nil},
+	}
+	got := lines()
+	if len(got) != len(want) {
+		t.Fatalf("%d lines: %q", len(got), got)
+	}
+	for i, line := range got {
+		var fields map[string]any
+		if err := json.Unmarshal([]byte(line), &fields); err != nil {
+			t.Fatalf("%v in %s", err, line)
+		}
+		for key, value := range want[i] {
+			if fields[key] != value {
+				t.Errorf("line %d: %s is %v, want %v", i, key, fields[key], value)
+			}
+		}
 	}
 }

@@ -139,7 +139,7 @@ func (h *Handler) mayAsk(now int64) bool {
 // another cannot, so the connection ends with what it has.
 func (c *httpConn) adopt() {
 	h := c.socket.handler.Load()
-	if h == nil || h.http == nil || (h.http.tls != nil) != c.secured() {
+	if h == nil || h.http == nil || (h.http.tls != nil) != (c.session() != nil) {
 		c.ends = true
 		return
 	}

@@ -106,6 +106,11 @@ func (e *logEntry) json(c *httpConn, r *http1.Request) {
 	b = append(b, l.Protocol...)
 	b = append(b, `","server_protocol":"`...)
 	b = c.appendVersion(b, r)
+	if t := c.session(); t != nil {
+		cipher, version := t.spoken()
+		b = append(append(b, `","ssl_cipher":"`...), cipher...)
+		b = append(append(b, `","ssl_protocol":"`...), version...)
+	}
 	b = append(b, `","slb_vport":`...)
 	b = strconv.AppendUint(b, uint64(l.Port), 10)
 	b = append(b, `,"slbid":"`...)

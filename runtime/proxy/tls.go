@@ -13,6 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slbctl/runtime/netloop"
+	"slbctl/spec"
 )
 
 const (
@@ -24,6 +25,10 @@ const (
 	// one turn: those who have a connection go on while others knock.
 	handshakeRate     = 4000
 	handshakesPerTurn = 4
+
+	// recordsPerRead are decrypted before others of the loop have a turn. As large as
+	// they may be, they are more than one read takes.
+	recordsPerRead = 16
 
 	// owedBytes is what a client that does not read may be owed beyond an answer: alerts
 	// and key updates that it has asked for.
@@ -90,11 +95,10 @@ func (t *tlsSession) end() {
 	}
 }
 
-// recv is [netloop.Recv] for what the client means. A read that did not fill b has
-// left nothing, unless dry is false.
+// recv is [netloop.Recv] for what the client means; dry says that nothing is left.
 func (t *tlsSession) recv(b []byte) (n int, dry bool, errno unix.Errno) {
 	t.worker.sealed = t.worker.sealed[:0]
-	for n < len(b) {
+	for record := 0; n < len(b) && record < recordsPerRead; record++ {
 		m, err := t.conn.Read(b[n:])
 		n += m
 		switch {
@@ -134,6 +138,12 @@ func (t *tlsSession) goodbye() []byte {
 
 // protocol is what the handshake has agreed on (ALPN, RFC 7301).
 func (t *tlsSession) protocol() string { return t.conn.ConnectionState().NegotiatedProtocol }
+
+// spoken is the suite and the version, by OpenSSL's names, which the product's log has.
+func (t *tlsSession) spoken() (cipher, version string) {
+	state := t.conn.ConnectionState()
+	return spec.CipherName(state.CipherSuite), spec.TLSVersionName(state.Version)
+}
 
 // spokePlainHTTP returns what came instead of a handshake, if that looks like a
 // request for a listener without TLS.
