@@ -52,7 +52,7 @@ type conn struct {
 // open takes over a connection that was accepted on a socket.
 func (w *worker) open(k *Socket, fd int, source netip.AddrPort) {
 	h := k.handler.Load()
-	if h == nil || !h.admit(w, source) {
+	if h == nil || !h.admit(w.loop, source.Addr()) {
 		netloop.Abort(fd)
 		w.loop.Close(fd)
 		return
@@ -81,18 +81,15 @@ func (w *worker) open(k *Socket, fd int, source netip.AddrPort) {
 	c.dial()
 }
 
-// admit decides whether a client may connect: by the access list, and by what the
-// balancer may have open and may take on in a second. Whoever is admitted leaves
-// with dismiss.
-func (h *Handler) admit(w *worker, source netip.AddrPort) bool {
-	front := h.front.lane(w.loop.Index())
-	// Who comes by way of another balancer is known when that one has said so.
-	if !h.listener.AcceptProxyProtocol && !h.listener.ACL.Allows(source.Addr()) {
-		front.denied.Add(1)
+// admit decides whether a client may connect, or have a session, and counts whoever
+// may not. Whoever is admitted leaves with dismiss.
+func (h *Handler) admit(loop *netloop.Loop, source netip.Addr) bool {
+	switch h.listener.Admit(source, h.quota, loop.Now()) {
+	case balance.Denied:
+		h.front.lane(loop.Index()).denied.Add(1)
 		return false
-	}
-	if q := h.quota; q != nil && (!q.CPS.Allow(w.loop.Now(), 1) || !q.Connections.Enter()) {
-		front.dropped.Add(1)
+	case balance.Dropped:
+		h.front.lane(loop.Index()).dropped.Add(1)
 		return false
 	}
 	return true
@@ -134,7 +131,7 @@ func (c *conn) dial() {
 		}
 		p := h.pools[0]
 		table := p.table.Load()
-		if table == nil || len(c.tried) >= table.MaxTries() {
+		if table == nil || len(c.tried) >= h.listener.Tries(table) {
 			c.refuse()
 			return
 		}

@@ -85,7 +85,7 @@ type httpConn struct {
 	began int64 // when the request's first byte came, in the loop's nanoseconds
 
 	lingered int   // bytes thrown away
-	sticky   int32 // the server that the client's cookie names, -1 = none
+	sticky   int32 // the server that the client's cookie names, balance.NoBackend = none
 	status   uint16
 	stage    stage
 	minor    uint8 // of the client's HTTP/1.x
@@ -100,7 +100,7 @@ type httpConn struct {
 	head       bool // the request's method is HEAD
 	idempotent bool
 	upgrade    bool
-	setCookie  bool // the answer gets the cookie of its server
+	known      bool // the client has the cookie of this server already
 	gzips      bool // the answer may be compressed
 	streams    bool // its pieces are not held back while it is
 }
@@ -133,7 +133,7 @@ func (w *worker) httpRecord() *httpConn {
 		w.keptHTTP--
 		return c
 	}
-	c = &httpConn{worker: w, fd: -1, sticky: -1}
+	c = &httpConn{worker: w, fd: -1, sticky: balance.NoBackend}
 	c.timer.Init(c)
 	return c
 }
@@ -493,7 +493,7 @@ func (c *httpConn) release() {
 	w.release(c.kept)
 	w.returnCompressor(c.packer)
 	c.prev.next, c.next.prev = c.next, c.prev
-	*c = httpConn{worker: w, fd: -1, sticky: -1, tried: c.tried[:0], queued: c.queued}
+	*c = httpConn{worker: w, fd: -1, sticky: balance.NoBackend, tried: c.tried[:0], queued: c.queued}
 	c.timer.Init(c)
 	if w.keptHTTP < keptRecords {
 		c.next, w.freeHTTP = w.freeHTTP, c

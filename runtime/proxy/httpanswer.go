@@ -247,11 +247,11 @@ func (c *httpConn) cookie(back *http1.Back, status int) {
 		back.Cookie = sticky.Cookie
 		w.http.lines = append(append(w.http.lines[:0], c.pool.spec.CookieValue(c.index)...), '|')
 		back.CookiePrefix = w.http.lines
-	case c.setCookie && status < 400:
+	case sticky.Inserts(c.known, status):
 		b := append(w.http.lines[:0], "Set-Cookie: "...)
 		b = append(append(append(b, sticky.Cookie...), '='), c.pool.spec.CookieValue(c.index)...)
 		b = append(b, "; Path=/; Max-Age="...)
-		b = strconv.AppendInt(b, int64(sticky.MaxAge.Seconds()), 10)
+		b = strconv.AppendInt(b, sticky.Seconds(), 10)
 		w.http.lines = append(b, "\r\n"...)
 		back.Lines = w.http.lines
 	}

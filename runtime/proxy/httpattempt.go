@@ -107,29 +107,17 @@ func (c *httpConn) join(h *h2Server, request []byte) bool {
 func (c *httpConn) pick() bool {
 	c.follow()
 	table := c.pool.table.Load()
-	if table == nil || len(c.tried) >= c.attempts(table) {
+	if table == nil || len(c.tried) >= c.handler.listener.Tries(table) {
 		return false
 	}
-	if i := int(c.sticky); i >= 0 && len(c.tried) == 0 && table.PickSticky(c.pool.state, i) {
-		c.setCookie = false
-		c.take(c.pool, i, c.worker.loop.Index())
-		return true
-	}
-	i, ok := table.Pick(c.pool.state, balance.Client{Source: c.source, Destination: c.socket.endpoint}, c.tried)
+	client := balance.Client{Source: c.source, Destination: c.socket.endpoint}
+	i, kept, ok := table.PickRequest(c.pool.state, client, int(c.sticky), c.tried)
 	if !ok {
 		return false
 	}
-	c.setCookie = c.pool.spec.Sticky.Mode != balance.StickyOff
+	c.known = kept
 	c.take(c.pool, i, c.worker.loop.Index())
 	return true
-}
-
-// attempts is how many servers a request may be tried on.
-func (c *httpConn) attempts(t *balance.Table) int {
-	if n := c.handler.listener.Retry.Attempts; n > 0 {
-		return min(n+1, t.MaxTries())
-	}
-	return t.MaxTries()
 }
 
 // follow takes the pool of now for another attempt: its table knows who is well.
@@ -140,7 +128,7 @@ func (c *httpConn) follow() {
 	}
 	for _, p := range h.pools {
 		if p.spec.Owner == c.pool.spec.Owner {
-			c.handler, c.pool, c.tried, c.sticky = h, p, c.tried[:0], -1
+			c.handler, c.pool, c.tried, c.sticky = h, p, c.tried[:0], balance.NoBackend
 			return
 		}
 	}
@@ -267,7 +255,7 @@ func (c *httpConn) tryAnother() bool {
 		return false
 	}
 	table := c.pool.table.Load()
-	if table == nil || len(c.tried)+1 >= c.attempts(table) {
+	if table == nil || len(c.tried)+1 >= c.handler.listener.Tries(table) {
 		return false
 	}
 	c.lane.errors.Add(1)

@@ -119,19 +119,13 @@ func (c *httpConn) start(buf []byte, at, n int) {
 			c.keep(buf[end:])
 		}
 	}
-	if !h.mayAsk(now) {
+	if !h.quota.MayAsk(h.share, now) {
 		c.refuse(http.StatusServiceUnavailable)
 		return
 	}
 	if c.route(r) {
 		c.forward(buf, body, end)
 	}
-}
-
-// mayAsk counts a request against what the listener and its balancer may take on in
-// a second.
-func (h *Handler) mayAsk(now int64) bool {
-	return h.quota == nil || h.quota.QPS.Allow(now, 1) && h.share.QPS.Allow(now, 1)
 }
 
 // adopt takes the Handler of now for the request that begins. The socket may have
@@ -168,14 +162,9 @@ func isIdempotent(method []byte) bool {
 func (c *httpConn) route(r *http1.Request) bool {
 	w, l := c.worker, c.handler.listener
 	w.http.path = slices.Grow(w.http.path[:0], len(r.Target)) // never longer than the target
-	path, ok := balance.NormalPath(w.http.path, r.Target)
-	if !ok && string(r.Target) != "*" { // OPTIONS for the server as a whole has no path
-		c.refuse(http.StatusBadRequest)
-		return false
-	}
-	route := l.Route(r.Host, path)
+	route, ok := l.RouteRequest(w.http.path, r.Host, r.Target)
 	switch {
-	case route.Redirect != nil && len(r.Host) == 0: // there is no URL to send it to
+	case !ok:
 		c.refuse(http.StatusBadRequest)
 		return false
 	case route.Redirect != nil:
@@ -186,24 +175,13 @@ func (c *httpConn) route(r *http1.Request) bool {
 		return false
 	}
 	c.pool = c.handler.pools[route.Pool]
-	c.sticky = -1
+	c.sticky = balance.NoBackend
 	if sticky := &c.pool.spec.Sticky; sticky.Mode != balance.StickyOff {
 		if value, ok := r.Cookie(sticky.Cookie); ok {
-			c.sticky = c.pool.named(value, sticky.Mode)
+			c.sticky = int32(c.pool.spec.StickyBackend(value))
 		}
 	}
 	return true
-}
-
-// named returns the server that a cookie's value names, -1 if it names none.
-func (p *pool) named(value []byte, mode uint8) int32 {
-	if mode == balance.StickyServer {
-		value, _ = balance.SplitServerCookie(value)
-	}
-	if i, ok := p.spec.CookieBackend(value); ok {
-		return int32(i)
-	}
-	return -1
 }
 
 // receiveBody passes the rest of the request on, until the server is full.

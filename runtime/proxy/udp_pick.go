@@ -3,29 +3,12 @@
 package proxy
 
 import (
-	"net/netip"
-
 	"golang.org/x/sys/unix"
 
 	"slbctl/runtime/netloop"
 )
 
-// Everything that a session asks of a Handler is in this file.
-
-// admits decides whether a new client may have a session: by the access list, and by
-// what the balancer may have open and may take on in a second. Whoever is admitted
-// leaves with dismiss.
-func (h *Handler) admits(source netip.Addr, r *receiver) bool {
-	if !h.listener.ACL.Allows(source) {
-		h.front.lane(r.index).denied.Add(1)
-		return false
-	}
-	if q := h.quota; q != nil && (!q.CPS.Allow(r.loop.Now(), 1) || !q.Connections.Enter()) {
-		h.front.lane(r.index).dropped.Add(1)
-		return false
-	}
-	return true
-}
+// Everything that a session asks of a Handler, once admitted, is in this file.
 
 // affords reports whether n bytes from or to the client keep to the listener's
 // bandwidth; it counts a datagram that does not.

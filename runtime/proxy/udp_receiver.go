@@ -101,7 +101,7 @@ func (r *receiver) begin(h *Handler, from client) *session {
 	case r.open >= r.limit:
 		r.dropped.sessions.Add(1)
 		return nil
-	case !h.admits(from.peer.AddrPort().Addr(), r):
+	case !h.admit(r.loop, from.peer.AddrPort().Addr()):
 		return nil
 	}
 	s := r.record()
