@@ -7,7 +7,7 @@ import (
 	"slbctl/spec"
 )
 
-// clients says who opens the connections of a stream.
+// clients says who the connections, or requests, of a stream come from.
 type clients struct {
 	count      uint64
 	popularity *popularity // nil = all alike
@@ -43,16 +43,23 @@ func hostsOf(network netip.Prefix) (first netip.Addr, n uint64) {
 	return first, 1 << bits
 }
 
+// client returns who makes connection number index.
+func (c *clients) client(index uint64) uint64 {
+	if random := c.who.draw(index); c.popularity != nil {
+		return c.popularity.client(random)
+	} else {
+		return below(random, c.count)
+	}
+}
+
+// port returns the port that connection number index comes from.
+func (c *clients) port(index uint64) uint16 {
+	return 1024 + uint16(below(c.ports.draw(index), 65536-1024))
+}
+
 // source returns the address and port that connection number index comes from.
 func (c *clients) source(index uint64) netip.AddrPort {
-	random, client := c.who.draw(index), uint64(0)
-	if c.popularity != nil {
-		client = c.popularity.client(random)
-	} else {
-		client = below(random, c.count)
-	}
-	port := 1024 + below(c.ports.draw(index), 65536-1024)
-	return netip.AddrPortFrom(c.address(client), uint16(port))
+	return netip.AddrPortFrom(c.address(c.client(index)), c.port(index))
 }
 
 // address returns the address of a client; clients beyond the size of the network

@@ -7,98 +7,154 @@ import (
 	"slbctl/runtime/balance"
 )
 
-// connection is one that looks for a server.
+// connection is one that looks for a server; on HTTP, a request.
 type connection struct {
 	client  balance.Client
 	came    int64
 	stretch int // that counts it: the one it came in
+	pool    int // that it is for, by index in run.pools; -1 = none, or not decided yet
 	tried   balance.Tried
-	on      int   // the silent server it waits for
+	on      int   // the silent server it waits for, in its pool
 	due     int64 // until when
+	leaves  bool  // the client's connection to the balancer ends with it
+
+	// Of HTTP.
+	visits  *visits // nil on L4
+	visitor uint64  // the client
+	way     *way
+	sticky  int  // the server that the client's cookie names
+	kept    bool // it has gone there
+	first   bool // of its session
 }
 
-// arrive is the fast path: nearly every connection is served by its first server.
-func (r *run) arrive(k int, a *arrivals) {
-	r.requests++
-	s := &r.stretches[len(r.stretches)-1]
-	s.requests++
-	var c connection
-	if r.clients != nil {
-		c.client = balance.Client{Source: r.clients[k].source(a.index), Destination: r.listener.Endpoint}
+// arrive lets a connection come on L4. It is the fast path: nearly every one is served
+// by its first server.
+func (r *run) arrive(clients *clients, index uint64) {
+	c := r.comes()
+	if clients != nil {
+		c.client = balance.Client{Source: clients.source(index), Destination: r.listener.Endpoint}
 	}
-	c.came, c.stretch, c.tried = r.now, len(r.stretches)-1, r.scratch[:0]
-	r.try(&c)
-	r.scratch = c.tried
+	if r.limited {
+		if o := r.admit(c); o != Served {
+			r.finish(c, o, 0)
+			return
+		}
+	}
+	r.try(c)
+}
+
+// comes begins to count a connection, in the one record that all use while nothing makes
+// them wait. What depends on the protocol, the caller fills in.
+func (r *run) comes() *connection {
+	c := &r.coming
+	c.came, c.stretch, c.tried, c.leaves = r.now, len(r.stretches)-1, c.tried[:0], false
+	return c
+}
+
+// admit asks the core whether a client may connect. Where it says first for whom it
+// comes, it does so at once.
+func (r *run) admit(c *connection) Outcome {
+	source := c.client.Source.Addr()
+	switch {
+	case !r.listener.Serving:
+		return Failed
+	case r.listener.AcceptProxyProtocol && !r.listener.ACL.Allows(source):
+		return Denied
+	}
+	switch r.listener.Admit(source, r.quota, r.now) {
+	case balance.Denied:
+		return Denied
+	case balance.Dropped:
+		return Dropped
+	}
+	c.leaves = true
+	return Served
 }
 
 // try takes a connection from server to server until one takes it, one is silent, or
 // none is left.
 func (r *run) try(c *connection) {
-	for r.listener.Serving && len(c.tried) < r.table.MaxTries() {
-		i, ok := r.table.Pick(r.state, c.client, c.tried)
+	p := &r.pools[c.pool]
+	for r.listener.Serving && (len(c.tried) == 0 || len(c.tried) < r.listener.Tries(p.table)) {
+		i, ok := r.pick(p, c)
 		if !ok {
 			break
 		}
-		switch r.servers[i].answer() {
+		switch r.servers[p.first+i].answer() {
 		case accepts:
-			r.state.Done(i)
-			r.stretches[c.stretch].served[i]++
-			r.tell(c, r.listener.Backends[i].Name)
+			p.state.Done(i)
+			r.finish(c, Served, i)
 			return
 		case refuses:
-			r.state.Done(i)
+			p.state.Done(i)
 			c.tried.Add(i)
 		case silent:
-			c.on, c.due = i, r.now+int64(connectTimeout)
+			c.on, c.due = i, r.now+r.patience
 			waits := *c
 			waits.tried = slices.Clone(c.tried)
 			r.waiting.push(waits)
 			return
 		}
 	}
-	r.stretches[c.stretch].errors++
-	r.tell(c, "")
+	r.finish(c, Failed, 0)
+}
+
+// pick asks the core for a server. Without persistence PickClient is Pick; that way
+// round saves one copy of the client.
+func (r *run) pick(p *pool, c *connection) (i int, ok bool) {
+	switch {
+	case c.visits != nil:
+		i, c.kept, ok = p.table.PickRequest(p.state, c.client, c.sticky, c.tried)
+		return i, ok
+	case p.PersistenceTimeout > 0:
+		return p.table.PickClient(p.state, c.client, c.tried, r.now)
+	}
+	return p.table.Pick(p.state, c.client, c.tried)
 }
 
 // timeout lets the connection that waited longest give its server up.
 func (r *run) timeout() {
 	c := r.waiting.pop()
-	r.state.Done(c.on)
+	r.pools[c.pool].state.Done(c.on)
 	c.tried.Add(c.on)
 	r.try(&c)
 }
 
-func (r *run) tell(c *connection, backend string) {
+// finish counts what became of a connection; i is the server of its pool that served it.
+func (r *run) finish(c *connection, o Outcome, i int) {
+	s := &r.stretches[c.stretch]
+	switch {
+	case o == Served:
+		p := &r.pools[c.pool]
+		s.served[p.first+i]++
+		if c.visits != nil {
+			if k := c.visits.cookie(c.visitor, c.way); k != nil {
+				r.cookies.give(p, k, c, i, r.now)
+			}
+		}
+	case c.pool >= 0:
+		s.routes[c.pool][o]++
+	default:
+		s.lost[o]++
+	}
+	if c.leaves {
+		r.quota.Connections.Leave()
+	}
 	if r.observe != nil {
-		r.observe(Pick{At: time.Duration(c.came), Client: c.client, Backend: backend, OK: backend != ""})
+		r.tell(c, o, i)
 	}
 }
 
-// queue holds connections that wait for a silent server. All wait equally long, so
-// first in is first out. It is a ring that grows.
-type queue struct {
-	ring        []connection
-	first, size int
-}
-
-func (q *queue) empty() bool       { return q.size == 0 }
-func (q *queue) head() *connection { return &q.ring[q.first] }
-
-func (q *queue) push(c connection) {
-	if q.size == len(q.ring) {
-		grown := make([]connection, max(64, 2*q.size))
-		n := copy(grown, q.ring[q.first:])
-		copy(grown[n:], q.ring[:q.first])
-		q.ring, q.first = grown, 0
+func (r *run) tell(c *connection, o Outcome, i int) {
+	p := Pick{At: time.Duration(c.came), Client: c.client, Outcome: o, First: c.first, Visitor: c.visitor}
+	if o == Served {
+		p.Backend = r.pools[c.pool].Backends[i].Name
 	}
-	q.ring[(q.first+q.size)%len(q.ring)] = c
-	q.size++
-}
-
-func (q *queue) pop() connection {
-	c := q.ring[q.first]
-	q.ring[q.first] = connection{}
-	q.first = (q.first + 1) % len(q.ring)
-	q.size--
-	return c
+	if c.pool >= 0 {
+		p.Route = r.pools[c.pool].Owner
+	}
+	if c.way != nil {
+		p.Host, p.Path = c.way.host, c.way.path
+	}
+	r.observe(p)
 }

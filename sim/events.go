@@ -11,13 +11,14 @@ const (
 	faultEnds
 	faultStarts
 	warmupEnds
+	serverWarms // a step of a slow start
 )
 
 // event is something that happens beside the traffic.
 type event struct {
 	at    int64
 	kind  kind
-	index int // of the server or fault
+	index int // of the server in run.servers, or of the fault
 }
 
 func (e event) before(f event) bool {

@@ -4,9 +4,12 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"slbctl/spec"
 )
 
 // WriteJSON writes the document of sim -json.
@@ -42,8 +45,12 @@ func (r *Result) text(b *strings.Builder, color bool) {
 	fmt.Fprintf(b, "simulation %q  %s, seed %d\n", r.Name, seconds(r.VirtualSeconds), r.Seed)
 	fmt.Fprintf(b, "  to %s, %s\n", r.listener.Address, r.listener.Scheduler)
 	for _, t := range r.traffic {
-		fmt.Fprintf(b, "  %s: %s connections/s, %s, from %s of %s\n", t.Name,
-			number(t.Rate), t.Arrivals, count(t.Clients.Count, "client"), t.Clients.Network)
+		fmt.Fprintf(b, "  %s: %s %ss/s, %s, from %s of %s\n", t.Name,
+			number(t.Rate), r.what(), t.Arrivals, count(t.Clients.Count, "client"), t.Clients.Network)
+		if r.listener.Protocol == spec.ProtocolHTTP {
+			b.WriteString("    " + session(&t.Session) + "\n")
+			requests(b, t.Mix)
+		}
 	}
 	b.WriteString("\n")
 	r.table(b)
@@ -53,27 +60,112 @@ func (r *Result) text(b *strings.Builder, color bool) {
 	}
 }
 
-// table lists the windows, and under each one its servers.
-func (r *Result) table(b *strings.Builder) {
-	rows := [][4]string{{"window", "connections", "share", "errors"}}
-	for _, w := range r.Windows {
-		rows = append(rows, [4]string{w.Name, strconv.FormatInt(w.Requests, 10), "", strconv.FormatInt(w.Errors, 10)})
-		for _, s := range w.Backends {
-			share := "-"
-			if w.Requests > w.Errors {
-				share = strconv.FormatFloat(100*s.Share, 'f', 2, 64) + "%"
-			}
-			rows = append(rows, [4]string{"  " + s.Address, strconv.FormatInt(s.Requests, 10), share, ""})
+// session says what clients do.
+func session(s *spec.Session) string {
+	cookies := "with cookies"
+	if !s.Cookies {
+		cookies = "without cookies"
+	}
+	if s.Requests == 0 {
+		return "sessions without end, " + cookies
+	}
+	return fmt.Sprintf("sessions of %s, %s, on %s", count(s.Requests, "request"), cookies, count(max(s.Connections, 1), "connection"))
+}
+
+// requests lists what is asked for.
+func requests(b *strings.Builder, mix []spec.Request) {
+	total := 0
+	for _, q := range mix {
+		total += q.Weight
+	}
+	for _, q := range mix {
+		fmt.Fprintf(b, "    %s for %s%s\n", percent(float64(q.Weight)/float64(total)), q.Host, q.Path)
+	}
+}
+
+// column is what a window counts beside its requests.
+type column struct {
+	name  string
+	count func(w *Window) int64
+}
+
+// columns are those that the windows are to have; except for the errors, only where there
+// is something to count.
+func (r *Result) columns() []column {
+	all := []column{
+		{"errors", func(w *Window) int64 { return w.Errors }},
+		{"dropped", func(w *Window) int64 { return w.Dropped }},
+		{"denied", func(w *Window) int64 { return w.Denied }},
+		{"unrouted", func(w *Window) int64 { return w.Unrouted }},
+		{"redirected", func(w *Window) int64 { return w.Redirected }},
+	}
+	shown := all[:1]
+	for _, c := range all[1:] {
+		if slices.ContainsFunc(r.Windows, func(w Window) bool { return c.count(&w) > 0 }) {
+			shown = append(shown, c)
 		}
 	}
-	var width [4]int
+	return shown
+}
+
+// table lists the windows, and under each one its servers; under rules, where it has any.
+func (r *Result) table(b *strings.Builder) {
+	rows, columns := [][]string{{"window", r.what() + "s", "share"}}, r.columns()
+	for _, c := range columns {
+		rows[0] = append(rows[0], c.name)
+	}
+	for k := range r.Windows {
+		w := &r.Windows[k]
+		row := []string{w.Name, strconv.FormatInt(w.Requests, 10), ""}
+		for _, c := range columns {
+			row = append(row, strconv.FormatInt(c.count(w), 10))
+		}
+		rows = append(rows, row)
+		if len(w.Routes) < 2 {
+			rows = append(rows, backends("  ", w.Backends)...)
+			continue
+		}
+		for _, route := range w.Routes {
+			name := strings.TrimPrefix(strings.TrimPrefix(route.Address, r.listener.Address), ".")
+			if name == "" {
+				name = "no rule"
+			}
+			rows = append(rows, []string{"  " + name, strconv.FormatInt(route.Requests, 10), "", strconv.FormatInt(route.Errors, 10)})
+			rows = append(rows, backends("    ", route.Backends)...)
+		}
+	}
+	writeTable(b, rows)
+}
+
+// backends are the rows of servers.
+func backends(indent string, list []Backend) (rows [][]string) {
+	var served int64
+	for _, s := range list {
+		served += s.Requests
+	}
+	for _, s := range list {
+		share := "-"
+		if served > 0 {
+			share = strconv.FormatFloat(100*s.Share, 'f', 2, 64) + "%"
+		}
+		rows = append(rows, []string{indent + s.Address, strconv.FormatInt(s.Requests, 10), share})
+	}
+	return rows
+}
+
+// writeTable writes rows, each at most as long as the first, with their columns in line.
+func writeTable(b *strings.Builder, rows [][]string) {
+	width := make([]int, len(rows[0]))
 	for _, row := range rows {
 		for i, cell := range row {
 			width[i] = max(width[i], utf8.RuneCountInString(cell))
 		}
 	}
 	for _, row := range rows {
-		line := fmt.Sprintf("  %-*s  %*s  %*s  %*s", width[0], row[0], width[1], row[1], width[2], row[2], width[3], row[3])
+		line := fmt.Sprintf("  %-*s", width[0], row[0])
+		for i, cell := range row[1:] {
+			line += fmt.Sprintf("  %*s", width[1+i], cell)
+		}
 		b.WriteString(strings.TrimRight(line, " ") + "\n")
 	}
 }

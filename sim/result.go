@@ -21,22 +21,43 @@ type Result struct {
 	traffic  []spec.Traffic
 }
 
-// Window counts the connections that came in a part of the time after warm-up: all
-// of it, one fault with what it leaves behind, or the steady rest.
+// Window counts the requests, on L4 connections, that came in a part of the time after
+// warm-up: all of it, one fault with what it leaves behind, or the steady rest.
 type Window struct {
-	Backends []Backend `json:"backends"`
-	Errors   int64     `json:"errors"`
+	Backends []Backend `json:"backends"` // of all pools, each server once
+	Denied   int64     `json:"denied"`   // by the access list
+	Dropped  int64     `json:"dropped"`  // of the errors, those beyond a limit
+	Errors   int64     `json:"errors"`   // nobody has served them, though somebody should
 	// Latency is null: without an assumed service time there is none to tell.
-	Latency  *struct{} `json:"latency"`
-	Name     string    `json:"name"`
-	Requests int64     `json:"requests"` // served ones and errors
+	Latency *struct{} `json:"latency"`
+	Name    string    `json:"name"`
+	// Redirected requests were sent elsewhere, unrouted ones answered with 404 or 400.
+	Redirected int64   `json:"redirected"`
+	Requests   int64   `json:"requests"` // served ones, errors, and the three kinds of others
+	Routes     []Route `json:"routes"`   // of listeners of HTTP
+	Unrouted   int64   `json:"unrouted"`
 }
 
-// Backend is a server's part of a window.
+// served is how many a server has taken.
+func (w *Window) served() int64 {
+	return w.Requests - w.Errors - w.Denied - w.Redirected - w.Unrouted
+}
+
+// Route is a rule's part of a window, or the listener's own: what no rule takes. It has
+// no request that was denied or dropped, for that comes first. Unlike those of a window
+// its shares are of what the rule's servers have served.
+type Route struct {
+	Address  string    `json:"address"` // resource address
+	Backends []Backend `json:"backends"`
+	Errors   int64     `json:"errors"`
+	Requests int64     `json:"requests"`
+}
+
+// Backend is a server's part of a window or route.
 type Backend struct {
 	Address  string  `json:"address"`
 	Requests int64   `json:"requests"`
-	Share    float64 `json:"share"` // of the connections that were served
+	Share    float64 `json:"share"` // of what was served
 
 	instance string
 }
@@ -60,6 +81,14 @@ const (
 	Inconclusive Verdict = "inconclusive"
 )
 
+// what the simulation sends to its listener.
+func (r *Result) what() string {
+	if r.listener.Protocol == spec.ProtocolHTTP {
+		return "request"
+	}
+	return "connection"
+}
+
 // Verdict is the worst of the expectations': one failure fails, and without one a
 // single inconclusive expectation leaves the whole inconclusive.
 func (r *Result) Verdict() Verdict {
@@ -77,12 +106,15 @@ func (r *Result) Verdict() Verdict {
 
 // judge holds the counts of a window against an expectation. Counts of virtual
 // traffic are exact, so bounds are too.
-func judge(e *spec.Expect, windows []Window) Expectation {
+func judge(e *spec.Expect, windows []Window, what string) Expectation {
 	out := Expectation{Name: e.Name, Wanted: wanted(e)}
 	w := windowOf(e.During, windows)
 	part, whole := w.Errors, w.Requests
-	if e.Metric == spec.MetricShare {
-		part, whole = 0, w.Requests-w.Errors
+	switch e.Metric {
+	case spec.MetricUnrouted:
+		part = w.Unrouted
+	case spec.MetricShare:
+		part, whole = 0, w.served()
 		for _, b := range w.Backends {
 			if b.instance == e.Of {
 				part += b.Requests
@@ -91,19 +123,19 @@ func judge(e *spec.Expect, windows []Window) Expectation {
 	}
 	if whole == 0 {
 		out.Verdict = Inconclusive
-		out.Detail = fmt.Sprintf("no connection in %s to judge by", w.Name)
+		out.Detail = fmt.Sprintf("no %s in %s to judge by", what, w.Name)
 		if w.Requests > 0 {
-			out.Detail = fmt.Sprintf("none of the %d connections in %s was served", w.Requests, w.Name)
+			out.Detail = fmt.Sprintf("none of the %s in %s was served", count(int(w.Requests), what), w.Name)
 		}
 		return out
 	}
 	observed := float64(part) / float64(whole)
-	if e.Metric == spec.MetricErrors {
+	if counts(e.Metric) {
 		observed = float64(part)
 	}
 	out.Observed = &observed
-	out.Detail = fmt.Sprintf("%d of %d connections in %s", part, whole, w.Name)
-	if e.Metric != spec.MetricErrors {
+	out.Detail = fmt.Sprintf("%d of %s in %s", part, count(int(whole), what), w.Name)
+	if !counts(e.Metric) {
 		out.Detail = percent(observed) + ", " + out.Detail
 	}
 	out.Verdict = Pass
@@ -111,6 +143,11 @@ func judge(e *spec.Expect, windows []Window) Expectation {
 		out.Verdict = Fail
 	}
 	return out
+}
+
+// counts reports whether a metric is a number; the others are parts of a whole.
+func counts(metric string) bool {
+	return metric == spec.MetricErrors || metric == spec.MetricUnrouted
 }
 
 func windowOf(name string, windows []Window) *Window {
@@ -125,7 +162,7 @@ func windowOf(name string, windows []Window) *Window {
 // wanted says the bounds of an expectation.
 func wanted(e *spec.Expect) string {
 	bound := func(v float64) string {
-		if e.Metric == spec.MetricErrors {
+		if counts(e.Metric) {
 			return number(v)
 		}
 		return percent(v)

@@ -10,23 +10,29 @@ import (
 )
 
 // connectTimeout is how long a connection waits for a server that is silent, as the
-// live balancer does.
+// live balancer does. Listeners of HTTP have their own.
 const connectTimeout = 5 * time.Second
 
 // Options of Run. The zero value is what the configuration says.
 type Options struct {
 	// Seed replaces the simulation's.
 	Seed *uint64
-	// Observe sees every connection once it is served or given up.
+	// Observe sees every connection, or request, once it is served or given up.
 	Observe func(Pick)
 }
 
-// Pick is what became of one connection.
+// Pick is what became of one connection, or of one request.
 type Pick struct {
 	At      time.Duration // when it came
 	Client  balance.Client
+	Outcome Outcome
 	Backend string // empty if no server took it
-	OK      bool
+	Route   string // resource address of the rule or listener that decided; empty = none
+
+	// Of HTTP.
+	Host, Path string
+	Visitor    uint64 // the client's number in its stream
+	First      bool   // the client begins a session: it has no cookie
 }
 
 // Run replays the simulation of the given name.
@@ -52,17 +58,24 @@ type run struct {
 	seed     uint64
 	observe  func(Pick)
 	listener *balance.Listener
-	state    *balance.State
-	table    *balance.Table
+	quota    *balance.Quota
+	share    *balance.ListenerQuota // the listener's part of it
+	limited  bool                   // somebody may not get in
+	patience int64                  // with a silent server, ns
+	pools    []pool                 // in the order of listener.Pools
+	servers  []server               // of all pools
+	cookies  cookies
 
 	now      int64
 	events   events
-	servers  []server // by backend
+	warms    int64 // when the next step of a slow start is due
 	faults   []*fault
 	arrivals []*arrivals
-	clients  []*clients // nil where nothing asks who a connection comes from
-	waiting  queue
-	scratch  balance.Tried // of the connection that just came
+	clients  []*clients        // by stream; nil where nothing asks who a connection comes from
+	visits   []*visits         // by stream; of HTTP
+	waiting  queue[connection] // all wait equally long
+	hangups  queue[hangup]
+	coming   connection // the one that is looked at, unless it has waited
 
 	warm      bool // the warm-up is over
 	moved     bool // a window may have opened or closed
@@ -71,27 +84,26 @@ type run struct {
 }
 
 func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
-	l, err := target(c, sim)
+	listeners, err := balance.Compile(c)
+	if err != nil {
+		return nil, err
+	}
+	l, err := target(c, sim, listeners)
 	if err != nil {
 		return nil, err
 	}
 	r := &run{
-		sim: sim, seed: sim.Seed, observe: opt.Observe,
-		listener: l, state: balance.NewState(&l.Pool, nil), servers: make([]server, len(l.Backends)),
+		sim: sim, seed: sim.Seed, observe: opt.Observe, listener: l, patience: int64(connectTimeout),
+		quota:   balance.NewQuotas(listeners, nil)[l.LoadBalancer],
+		limited: l.ACL != nil || l.CPS > 0 || l.MaxConnections > 0,
 	}
+	r.share = r.quota.Listeners[l.Address]
 	if opt.Seed != nil {
 		r.seed = *opt.Seed
 	}
-	for i, b := range l.Backends {
-		if b.Instance != "" {
-			r.servers[i].stopped = c.Instance(b.Instance).Status == spec.StatusStopped
-		}
-		if l.Check.Enabled {
-			r.events.push(event{0, probeStarts, i})
-		}
-	}
+	r.addPools(c)
 	for k := range sim.Faults {
-		f := newFault(&sim.Faults[k], c, l)
+		f := newFault(&sim.Faults[k], r.servers)
 		r.faults = append(r.faults, f)
 		r.events.push(event{int64(f.At), faultStarts, k})
 		if f.For > 0 {
@@ -99,25 +111,39 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 		}
 	}
 	r.events.push(event{int64(sim.Warmup), warmupEnds, 0})
-	hashes := l.Scheduler == spec.SchedulerSCH || l.Scheduler == spec.SchedulerTCH
 	for k := range sim.Traffic {
-		r.arrivals = append(r.arrivals, newArrivals(&sim.Traffic[k], r.seed))
-		if hashes || r.observe != nil {
-			r.clients = append(r.clients, newClients(&sim.Traffic[k], r.seed))
-		}
+		r.addTraffic(&sim.Traffic[k])
+	}
+	if r.web() {
+		r.patience, r.cookies = int64(l.ConnectTimeout), newCookies(r.pools)
 	}
 	return r, nil
 }
 
+// web reports whether the listener decides about requests.
+func (r *run) web() bool { return r.listener.Protocol == spec.ProtocolHTTP }
+
+// addTraffic prepares a stream.
+func (r *run) addTraffic(t *spec.Traffic) {
+	l := r.listener
+	r.arrivals = append(r.arrivals, newArrivals(t, r.seed))
+	if r.web() {
+		r.visits = append(r.visits, newVisits(l, t, r.seed))
+		return
+	}
+	hashes := l.Scheduler == spec.SchedulerSCH || l.Scheduler == spec.SchedulerTCH || l.Scheduler == spec.SchedulerQCH
+	var who *clients
+	if hashes || r.limited || l.PersistenceTimeout > 0 || r.observe != nil {
+		who = newClients(t, r.seed)
+	}
+	r.clients = append(r.clients, who)
+}
+
 // target finds the listener that a simulation sends its traffic to.
-func target(c *spec.Config, sim *spec.Simulation) (*balance.Listener, error) {
+func target(c *spec.Config, sim *spec.Simulation, listeners []*balance.Listener) (*balance.Listener, error) {
 	lb := c.LoadBalancer(sim.Target)
 	if lb == nil {
 		return nil, fmt.Errorf("target %s does not exist", sim.Target)
-	}
-	listeners, err := balance.Compile(c)
-	if err != nil {
-		return nil, err
 	}
 	for _, sl := range lb.Listeners {
 		if sl.Name != sim.Listener && (sim.Listener != "" || len(lb.Listeners) > 1) {
@@ -146,7 +172,12 @@ func (r *run) play() {
 			r.advance(a.next)
 		}
 		r.now = a.next
-		r.arrive(k, a)
+		r.requests++
+		if r.visits != nil {
+			r.ask(r.visits[k], a.index)
+		} else {
+			r.arrive(r.clients[k], a.index)
+		}
 		a.step(a)
 	}
 	for !r.waiting.empty() { // connections that still wait for a silent server
@@ -181,11 +212,11 @@ func (r *run) advance(until int64) {
 		if !r.waiting.empty() {
 			r.now = min(r.now, r.waiting.head().due)
 		}
-		verdict := false
+		rebuild := false
 		for len(r.events) > 0 && r.events[0].at == r.now {
-			verdict = r.happen(r.events.pop()) || verdict
+			rebuild = r.happen(r.events.pop()) || rebuild
 		}
-		if verdict {
+		if rebuild {
 			r.rebuild()
 		}
 		r.settle()
@@ -193,10 +224,6 @@ func (r *run) advance(until int64) {
 			r.timeout()
 		}
 	}
-}
-
-func (r *run) rebuild() {
-	r.table = r.listener.Table(func(i int) balance.Health { return r.servers[i].verdict.Health() })
 }
 
 // settle closes the windows of faults that nothing is left of.
@@ -219,7 +246,7 @@ func (r *run) result() *Result {
 		Windows: r.windows(), listener: r.listener, traffic: r.sim.Traffic,
 	}
 	for k := range r.sim.Expects {
-		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], res.Windows))
+		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], res.Windows, res.what()))
 	}
 	return res
 }

@@ -1,21 +1,35 @@
 package sim
 
 import (
+	"math"
 	"slices"
+	"time"
 
 	"slbctl/runtime/balance"
 	"slbctl/spec"
 )
 
-// server is what is true of a backend, and what its probes have made of it.
+// server is what is true of a backend of a pool, and what its probes have made of it.
 type server struct {
+	*balance.Backend
+	check   balance.Check
 	stopped bool
 	refuse  int // faults of each mode that it is under
 	hang    int
 
 	verdict balance.Verdict
-	waiting bool // a probe has got no answer so far
+	since   int64 // when the verdict last changed
+	waiting bool  // a probe has got no answer so far
 	asked   int64
+}
+
+// longAgo is before any time of a simulation.
+const longAgo = math.MinInt64 / 2
+
+// warmth is how many sixteenths of its weight a server has, and how long it keeps that.
+func (s *server) warmth(p *balance.Pool, now int64) (step int, next int64) {
+	step, wait := p.Warmth(time.Duration(now - s.since))
+	return step, int64(wait)
 }
 
 type answer uint8
@@ -47,9 +61,10 @@ type fault struct {
 	well    []bool
 }
 
-func newFault(f *spec.Fault, c *spec.Config, l *balance.Listener) *fault {
+func newFault(f *spec.Fault, servers []server) *fault {
 	hit := &fault{Fault: f}
-	for i, b := range l.Backends {
+	for i := range servers {
+		b := servers[i].Backend
 		if b.Instance == "" {
 			continue
 		}
@@ -75,8 +90,8 @@ func (f *fault) settled(servers []server) bool {
 	return true
 }
 
-// happen applies one event and reports whether a verdict changed.
-func (r *run) happen(e event) (verdict bool) {
+// happen applies one event and reports whether the tables are to be built anew.
+func (r *run) happen(e event) (rebuild bool) {
 	switch e.kind {
 	case probeStarts:
 		return r.probe(e.index)
@@ -87,6 +102,8 @@ func (r *run) happen(e event) (verdict bool) {
 		r.strike(r.faults[e.index], e.kind == faultStarts)
 	case warmupEnds:
 		r.warm = true
+	case serverWarms:
+		return e.at == r.warms // else a verdict has come before
 	}
 	r.moved = true
 	return false
@@ -97,15 +114,19 @@ func (r *run) probe(i int) (verdict bool) {
 	s := &r.servers[i]
 	if s.answer() == silent {
 		s.waiting, s.asked = true, r.now
-		r.events.push(event{r.now + int64(r.listener.Check.Timeout), probeEnds, i})
+		r.events.push(event{r.now + int64(s.check.Timeout), probeEnds, i})
 		return false
 	}
 	return r.probed(i, s.answer() == accepts)
 }
 
 func (r *run) probed(i int, ok bool) (verdict bool) {
-	r.events.push(event{r.now + int64(r.listener.Check.Interval), probeStarts, i})
-	return r.servers[i].verdict.Observe(ok, r.listener.Check)
+	s := &r.servers[i]
+	r.events.push(event{r.now + int64(s.check.Interval), probeStarts, i})
+	if verdict = s.verdict.Observe(ok, s.check); verdict {
+		s.since = r.now
+	}
+	return verdict
 }
 
 // strike begins or ends a fault.

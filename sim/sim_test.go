@@ -61,8 +61,8 @@ func run1(t *testing.T, c *spec.Config, opt Options) *Result {
 		for _, b := range w.Backends {
 			served += b.Requests
 		}
-		if served+w.Errors != w.Requests {
-			t.Errorf("window %s: %d served and %d errors of %d connections", w.Name, served, w.Errors, w.Requests)
+		if served+w.Errors+w.Denied+w.Redirected+w.Unrouted != w.Requests {
+			t.Errorf("window %s: %d served of %+v", w.Name, served, w)
 		}
 	}
 	return r
@@ -320,8 +320,8 @@ func TestObserveTellsTheSequence(t *testing.T) {
 	var names strings.Builder
 	run1(t, c, Options{Observe: func(p Pick) {
 		names.WriteString(strings.TrimPrefix(p.Backend, "instance."))
-		if want := time.Duration(names.Len()/2-1) * time.Millisecond; p.At != want || !p.OK {
-			t.Errorf("connection %d at %v (%v), want %v", names.Len()/2, p.At, p.OK, want)
+		if want := time.Duration(names.Len()/2-1) * time.Millisecond; p.At != want || p.Outcome != Served {
+			t.Errorf("connection %d at %v (%v), want %v", names.Len()/2, p.At, p.Outcome, want)
 		}
 		if !p.Client.Source.IsValid() || p.Client.Destination.Port() != 8080 {
 			t.Errorf("client %v", p.Client)
@@ -443,7 +443,7 @@ func TestExpectations(t *testing.T) {
 	}
 	windows := append(run1(t, c, Options{}).Windows, Window{Name: "warm"}, Window{Name: "dark", Requests: 500, Errors: 500})
 	for _, k := range cases {
-		got := judge(&k.expect, windows)
+		got := judge(&k.expect, windows, "connection")
 		if got.Verdict != k.want || got.Detail != k.detail || got.Wanted != k.wanted {
 			t.Errorf("%s %s: %s, %q, wanted %q", k.expect.Metric, k.expect.During, got.Verdict, got.Detail, got.Wanted)
 		}

@@ -69,6 +69,21 @@ func list[V any](c codec[V], least int) codec[[]V] {
 	}
 }
 
+// objects is a list of objects, which need not have the same attributes as a list of
+// the language does.
+func objects[V any](c codec[V]) codec[[]V] {
+	l := list(c, 1)
+	l.typ = cty.DynamicPseudoType
+	elements := l.parse
+	l.parse = func(v cty.Value) ([]V, error) {
+		if t := v.Type(); !t.IsTupleType() && !t.IsListType() && !t.IsSetType() {
+			return nil, fmt.Errorf("must be a list of objects [{ name = value }], not %s", t.FriendlyName())
+		}
+		return elements(v)
+	}
+	return l
+}
+
 // single is a list written as its only element.
 func single[V any](c codec[V]) codec[[]V] {
 	l := list(c, 1)

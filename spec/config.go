@@ -326,9 +326,27 @@ type Simulation struct {
 // Traffic is one stream of arrivals.
 type Traffic struct {
 	Name     string
-	Rate     float64 // connections a second
+	Rate     float64 // requests to a listener of HTTP, connections to others, a second
 	Arrivals string  // ArrivalsPoisson or ArrivalsConstant
 	Clients  Clients
+	// Of listeners of HTTP.
+	Session Session
+	Mix     []Request // what is asked for; empty = the home page of the balancer's address
+}
+
+// Session is the visit of a client to a listener of HTTP: what it does until it comes
+// back as somebody new.
+type Session struct {
+	Requests    int  // 0 = it never ends
+	Cookies     bool // it keeps them as a browser does, until they expire or the session ends
+	Connections int  // that its requests are spread over, one after the other
+}
+
+// Request is one kind of request in the mix of a traffic stream.
+type Request struct {
+	Weight int    // how often it is made, beside the others
+	Host   string // in lower case, without port; empty = the balancer's address
+	Path   string // and query, as it is sent
 }
 
 // Clients is the population that a traffic stream draws its sources from.
@@ -351,7 +369,7 @@ type Fault struct {
 // Expect is a bound that a simulation's result must keep.
 type Expect struct {
 	Name   string
-	Metric string // share, errors, error_rate
+	Metric string // share, errors, error_rate, unrouted
 	Of     string // resource address of an instance; share only
 	Min    *float64
 	Max    *float64
@@ -419,6 +437,7 @@ const (
 	MetricShare     = "share"
 	MetricErrors    = "errors"
 	MetricErrorRate = "error_rate"
+	MetricUnrouted  = "unrouted"
 
 	DuringAll    = "all"
 	DuringSteady = "steady"

@@ -1,7 +1,6 @@
 package spec
 
 import (
-	"net/netip"
 	"slices"
 	"time"
 )
@@ -28,27 +27,6 @@ var simulationBlock = &block{
 	finish:     finishSimulation,
 }
 
-var trafficBlock = &block{
-	name:   "traffic",
-	labels: []attribute{bind("name", text, func(t *Traffic) *string { return &t.Name })},
-	attributes: []attribute{
-		bind("rate", number(1e-6, 1e9), func(t *Traffic) *float64 { return &t.Rate }, required),
-		bind("arrivals", word([]string{ArrivalsPoisson, ArrivalsConstant}), func(t *Traffic) *string { return &t.Arrivals }, fallback(ArrivalsPoisson)),
-		bind("clients", attributesOf[Clients](clientsBlock), func(t *Traffic) *Clients { return &t.Clients }, fallback(map[string]any{})),
-	},
-	later: []string{"session", "request", "log"},
-}
-
-// clientsBlock is written as an object: clients = { count = 20000 }.
-var clientsBlock = &block{
-	name: "clients",
-	attributes: []attribute{
-		bind("count", integer[int](1, 1<<24), func(c *Clients) *int { return &c.Count }, fallback(1000.0)),
-		bind("network", network4, func(c *Clients) *netip.Prefix { return &c.Network }, fallback("203.0.113.0/24")),
-		bind("popularity", number(0, 10), func(c *Clients) *float64 { return &c.Popularity }, fallback(0.0)),
-	},
-}
-
 var faultBlock = &block{
 	name:   "fault",
 	labels: []attribute{bind("name", text, func(f *Fault) *string { return &f.Name })},
@@ -73,7 +51,7 @@ var expectBlock = &block{
 	name:   "expect",
 	labels: []attribute{bind("name", text, func(e *Expect) *string { return &e.Name })},
 	attributes: []attribute{
-		bind("metric", word([]string{MetricShare, MetricErrors, MetricErrorRate}, "p50", "p99", "p999", "clients_moved", "utilisation", "unrouted"),
+		bind("metric", word([]string{MetricShare, MetricErrors, MetricErrorRate, MetricUnrouted}, "p50", "p99", "p999", "clients_moved", "utilisation"),
 			func(e *Expect) *string { return &e.Metric }, required),
 		bind("of", text, func(e *Expect) *string { return &e.Of }, reference("instance"), fallback("")),
 		bind("min", optional(number(0, 1e15)), func(e *Expect) **float64 { return &e.Min }),
@@ -98,7 +76,7 @@ func finishExpect(d *decoder, s *site, target any) {
 	case e.Min != nil && e.Max != nil && *e.Min > *e.Max:
 		d.errorf(s.at("min"), "Bounds crossed", "", "min %s is above max %s.", decimal(*e.Min), decimal(*e.Max))
 	}
-	if e.Metric == MetricErrors {
+	if e.Metric == MetricErrors || e.Metric == MetricUnrouted {
 		return
 	}
 	for name, bound := range map[string]*float64{"min": e.Min, "max": e.Max} {
@@ -178,6 +156,9 @@ func (l *loader) checkSimulation(c *Config, sim *Simulation, s *site) {
 		d.errorf(s.at("listener"), "No such listener", didYouMean(sim.Listener, names), "%s has no listener %q.", sim.Target, sim.Listener)
 		return
 	}
+	if protocol := lb.Listeners[i].Protocol; protocol != ProtocolHTTP {
+		d.refuseHTTP(s, sim, protocol)
+	}
 	behind := c.servers(lb, lb.Listeners[i])
 	for n, e := range sim.Expects {
 		if e.Of != "" && !behind[e.Of] {
@@ -194,6 +175,23 @@ func (l *loader) checkSimulation(c *Config, sim *Simulation, s *site) {
 		inZone := func(x *Instance) bool { return x.Zone == f.Zone && behind[x.Address] }
 		if f.Zone != "" && !slices.ContainsFunc(c.Instances, inZone) {
 			d.errorf(place.at("zone"), "No such zone", "", "No backend of %s is in zone %q.", lb.Listeners[i].Address, f.Zone)
+		}
+	}
+}
+
+// refuseHTTP reports what only simulations of listeners of HTTP can have.
+func (d *decoder) refuseHTTP(s *site, sim *Simulation, protocol string) {
+	for n := range sim.Traffic {
+		for _, name := range []string{"session", "request"} {
+			if place := s.child("traffic", n); place.has(name) {
+				d.errorf(place.at(name), "Unused argument", "Remove it.", "%s is for http listeners; %s is %s.", name, sim.Listener, protocol)
+			}
+		}
+	}
+	for n, e := range sim.Expects {
+		if e.Metric == MetricUnrouted {
+			d.errorf(s.child("expect", n).at("metric"), "Nothing to route", "Write metric = \"errors\".",
+				"The metric unrouted is for http listeners; %s is %s.", sim.Listener, protocol)
 		}
 	}
 }

@@ -165,3 +165,13 @@ simulation "s" {
     # expect
   }
 }
+simulation "web" {
+  target   = load_balancer.l7
+  listener = "http:80"
+  duration = "1m"
+  traffic "t" {
+    rate    = 10
+    session = { requests = 4, cookies = true, connections = 1 }                   # traffic.session
+    request = [{ weight = 3, host = "www.a.test", path = "/a" }, { path = "/b" }] # traffic.request
+  }
+}

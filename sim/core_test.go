@@ -1,0 +1,242 @@
+package sim
+
+import (
+	"fmt"
+	"net/netip"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+
+	"slbctl/runtime/balance"
+	"slbctl/spec"
+)
+
+// TestSimSaysWhatTheCoreSays draws listeners with rules, weights, stickiness, lists,
+// limits, stopped servers and a fault, and asks the core itself about each request that
+// the simulator makes, in the order in which the live balancer asks it: with cookies as
+// texts and clients as maps, and nothing computed ahead.
+func TestSimSaysWhatTheCoreSays(t *testing.T) {
+	outcomesSeen := map[Outcome]int{}
+	rapid.Check(t, func(rt *rapid.T) {
+		c := drawWeb(rt)
+		ref := newReference(rt, c)
+		r, err := newRun(c, day(c), Options{Observe: func(p Pick) {
+			want := ref.ask(p)
+			if got := fmt.Sprint(p.Outcome, " ", p.Backend, " ", p.Route); got != want {
+				rt.Fatalf("request %d, of client %d at %v for %s%s: %s, the core says %s", ref.n, p.Visitor, p.At, p.Host, p.Path, got, want)
+			}
+			outcomesSeen[p.Outcome]++
+		}})
+		if err != nil {
+			rt.Skip(err) // two rules for the same requests
+		}
+		ref.run = r
+		r.play()
+	})
+	for o := range Outcome(outcomes) {
+		if outcomesSeen[o] == 0 {
+			t.Errorf("no request was %v: the draws are too tame", o)
+		}
+	}
+}
+
+func drawWeb(t *rapid.T) *spec.Config {
+	schedulers := rapid.SampledFrom([]string{spec.SchedulerRR, spec.SchedulerWRR, spec.SchedulerWLC, spec.SchedulerP2C, spec.SchedulerLeast})
+	weights := rapid.SliceOfN(rapid.IntRange(0, 3), 1, 4).Draw(t, "weights")
+	c := web(schedulers.Draw(t, "scheduler"), weights...)
+	l := webListener(c)
+	for _, i := range c.Instances {
+		if rapid.IntRange(0, 5).Draw(t, "stopped") == 0 {
+			i.Status = spec.StatusStopped
+		}
+	}
+	l.HealthCheck.Enabled = rapid.Bool().Draw(t, "check")
+	l.HealthCheck.Interval = 300 * time.Millisecond
+	l.StickySession = drawSticky(t)
+	l.Retry.Attempts = rapid.IntRange(0, 2).Draw(t, "attempts")
+	l.MaxQPS = rapid.SampledFrom([]int{0, 0, 50}).Draw(t, "QPS")
+	l.WhenAllUnhealthy = rapid.SampledFrom([]string{spec.WhenUnhealthyReject, spec.WhenUnhealthyForward}).Draw(t, "when")
+	l.SlowStart = rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "slow")
+	if kind := rapid.SampledFrom([]string{"", spec.ACLWhite, spec.ACLBlack}).Draw(t, "acl"); kind != "" {
+		c.ACLs = []*spec.ACL{{Meta: spec.Meta{Address: "acl.a"}, Entries: []netip.Prefix{netip.MustParsePrefix("203.0.113.0/29")}}}
+		l.ACL, l.ACLType = "acl.a", kind
+	}
+	targets := []string{"a.test/x", "a.test/x/y", "*.test/x", "*.test", "a.test", "b.test/%61", "/x", "/x/y", "a.b.test/x"}
+	for n := range rapid.IntRange(0, 4).Draw(t, "rules") {
+		servers := rapid.SliceOfNDistinct(rapid.IntRange(0, len(weights)-1), 0, len(weights), rapid.ID[int]).Draw(t, "group")
+		r := addRule(c, fmt.Sprint("r", n), rapid.SampledFrom(targets).Draw(t, "target"), servers...)
+		if len(servers) > 0 {
+			r.Scheduler = schedulers.Draw(t, "of rule")
+			r.StickySession = drawSticky(t)
+		}
+	}
+	sim := day(c)
+	sim.Duration = 4 * time.Second
+	sim.Faults = []spec.Fault{{
+		Name: "dead", At: time.Second, For: time.Second, Mode: spec.FaultRefuse,
+		Targets: []string{fmt.Sprintf("instance.s%d", rapid.IntRange(0, len(weights)-1).Draw(t, "fault"))},
+	}}
+	traffic := &sim.Traffic[0]
+	traffic.Rate, traffic.Arrivals = 100, spec.ArrivalsPoisson
+	traffic.Clients.Count = rapid.IntRange(1, 20).Draw(t, "clients")
+	traffic.Session.Requests = rapid.IntRange(0, 5).Draw(t, "requests")
+	traffic.Session.Cookies = rapid.IntRange(0, 3).Draw(t, "cookies") > 0
+	mix := rapid.SampledFrom([]string{"a.test/x", "a.test//x/y?q", "a.test/z", "c.test/x", "b.test/a", "b.test/%61", "a.b.test/x", "x.y/x", "x.y/", "a.test/x/../z"})
+	for _, url := range rapid.SliceOfN(mix, 1, 5).Draw(t, "mix") {
+		traffic.Mix = append(traffic.Mix, mixOf(fmt.Sprint(rapid.IntRange(1, 3).Draw(t, "weight"), " ", url))...)
+	}
+	sim.Seed = rapid.Uint64Range(0, 99).Draw(t, "seed")
+	return c
+}
+
+func drawSticky(t *rapid.T) *spec.StickySession {
+	switch rapid.IntRange(0, 3).Draw(t, "sticky") {
+	case 0:
+		return &spec.StickySession{Type: spec.StickyServer, Cookie: rapid.SampledFrom([]string{"SERVERID", "SID"}).Draw(t, "cookie")}
+	case 1, 2:
+		return insertCookie(rapid.SampledFrom([]time.Duration{time.Second, 1500 * time.Millisecond, time.Hour}).Draw(t, "age"))
+	}
+	return nil
+}
+
+// reference asks the core. What is true of the servers it reads off the run: that no
+// request has a part in.
+type reference struct {
+	t        *rapid.T
+	run      *run
+	listener *balance.Listener
+	quota    *balance.Quota
+	states   []*balance.State
+	tables   []*balance.Table
+	healths  string // that the tables are for
+	session  spec.Session
+	jars     map[uint64]map[string]kept
+	n        int
+}
+
+type kept struct {
+	value   string
+	expires time.Duration
+}
+
+func newReference(t *rapid.T, c *spec.Config) *reference {
+	listeners, err := balance.Compile(c)
+	if err != nil {
+		return nil // newRun says so
+	}
+	ref := &reference{
+		t: t, listener: listeners[0], quota: balance.NewQuotas(listeners, nil)[listeners[0].LoadBalancer],
+		session: day(c).Traffic[0].Session, jars: map[uint64]map[string]kept{},
+	}
+	for _, p := range ref.listener.Pools() {
+		ref.states = append(ref.states, balance.NewState(p, nil))
+	}
+	return ref
+}
+
+// rebuild makes new tables when a verdict, or the warmth of a server, has changed.
+func (ref *reference) rebuild(now time.Duration) {
+	var seen strings.Builder
+	var tables []*balance.Table
+	for k, p := range ref.listener.Pools() {
+		servers := ref.run.servers[ref.run.pools[k].first:]
+		tables = append(tables, p.TableWarm(
+			func(i int) balance.Health { return servers[i].verdict.Health() },
+			func(i int) int {
+				step, _ := p.Warmth(now - time.Duration(servers[i].since))
+				fmt.Fprint(&seen, i, step, " ")
+				return step
+			}))
+		for i := range p.Backends {
+			fmt.Fprint(&seen, servers[i].verdict.Health(), servers[i].since, " ")
+		}
+	}
+	if seen.String() != ref.healths {
+		ref.healths, ref.tables = seen.String(), tables
+	}
+}
+
+// ask says what becomes of a request.
+func (ref *reference) ask(p Pick) string {
+	ref.n++
+	ref.rebuild(p.At)
+	l, jar := ref.listener, ref.jars[p.Visitor]
+	if jar == nil || p.First || !ref.session.Cookies {
+		jar = map[string]kept{}
+		ref.jars[p.Visitor] = jar
+	}
+	if !l.ACL.Allows(p.Client.Source.Addr()) {
+		return ref.say(Denied, nil, "")
+	}
+	path, ok := balance.NormalPath(nil, []byte(p.Path))
+	route := l.Route([]byte(p.Host), path)
+	pools := l.Pools()
+	var pool *balance.Pool // or the place of a redirect
+	if ok && !route.NotFound {
+		pool = pools[1+slices.Index(l.Rules, route.Rule)]
+	}
+	if !ref.quota.QPS.Allow(int64(p.At), 1) || !ref.quota.Listeners[l.Address].QPS.Allow(int64(p.At), 1) {
+		return ref.say(Dropped, nil, "")
+	}
+	switch {
+	case !ok:
+		return ref.say(Refused, nil, "")
+	case route.NotFound:
+		return ref.say(NotFound, nil, "")
+	case route.Redirect != nil:
+		return ref.say(Redirected, pool, "")
+	}
+	return ref.serve(p, route.Pool, pool, jar)
+}
+
+// serve finds a server, and has the client keep its cookie.
+func (ref *reference) serve(p Pick, at int, pool *balance.Pool, jar map[string]kept) string {
+	table, state := ref.tables[at], ref.states[at]
+	name := p.Host + " " + pool.Sticky.Cookie
+	cookie := jar[name]
+	if cookie.expires <= p.At {
+		cookie.value = ""
+	}
+	value := []byte(cookie.value)
+	if pool.Sticky.Mode == balance.StickyServer {
+		value, _ = balance.SplitServerCookie(value)
+	}
+	tries := len(pool.Backends)
+	if n := ref.listener.Retry.Attempts; n > 0 {
+		tries = min(tries, 1+n)
+	}
+	var tried balance.Tried
+	for len(tried) < tries {
+		i, known := pool.CookieBackend(value)
+		known = known && pool.Sticky.Mode != balance.StickyOff && len(tried) == 0 && table.PickSticky(state, i)
+		if !known {
+			var ok bool
+			if i, ok = table.Pick(state, p.Client, tried); !ok {
+				break
+			}
+		}
+		state.Done(i)
+		if ref.run.servers[ref.run.pools[at].first+i].answer() == refuses {
+			tried.Add(i)
+			continue
+		}
+		switch {
+		case pool.Sticky.Mode == balance.StickyServer:
+			jar[name] = kept{pool.CookieValue(i) + "|own", 1 << 62}
+		case pool.Sticky.Mode == balance.StickyInsert && !known:
+			jar[name] = kept{pool.CookieValue(i), p.At + pool.Sticky.MaxAge.Truncate(time.Second)}
+		}
+		return ref.say(Served, pool, pool.Backends[i].Name)
+	}
+	return ref.say(Failed, pool, "")
+}
+
+func (ref *reference) say(o Outcome, pool *balance.Pool, backend string) string {
+	if pool == nil {
+		return fmt.Sprint(o, " ", backend, " ")
+	}
+	return fmt.Sprint(o, " ", backend, " ", pool.Owner)
+}

@@ -1,0 +1,22 @@
+package sim
+
+// Outcome is what became of a request, or of a connection on L4.
+type Outcome uint8
+
+// The outcomes. Of the requests that no server got, Failed and Dropped are errors: the
+// others are answered, or refused, as the configuration wants it.
+const (
+	Served     Outcome = iota
+	Failed             // no server is left: 502, on L4 a reset
+	Dropped            // beyond a limit: 503, or a reset when it connects
+	Denied             // by the access list: reset when it connects
+	Redirected         // the client is sent elsewhere
+	NotFound           // 404: rules know the domain but not the URL
+	Refused            // 400: a path that could be understood in two ways
+
+	outcomes int = iota
+)
+
+func (o Outcome) String() string {
+	return [...]string{"served", "failed", "dropped", "denied", "redirected", "not found", "refused"}[o]
+}

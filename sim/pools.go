@@ -1,0 +1,74 @@
+package sim
+
+import (
+	"slices"
+
+	"slbctl/runtime/balance"
+	"slbctl/spec"
+)
+
+// pool is one of the listener's pools as it is at the moment.
+type pool struct {
+	*balance.Pool
+	state *balance.State
+	table *balance.Table
+	first int // index of its first server in run.servers
+}
+
+// addPools prepares the pools of the listener, and the first probe of each server.
+func (r *run) addPools(c *spec.Config) {
+	for _, p := range r.listener.Pools() {
+		first := len(r.servers)
+		r.pools = append(r.pools, pool{Pool: p, state: balance.NewState(p, nil), first: first})
+		for i, b := range p.Backends {
+			s := server{Backend: &p.Backends[i], check: p.Check, since: longAgo}
+			if b.Instance != "" {
+				s.stopped = c.Instance(b.Instance).Status == spec.StatusStopped
+			}
+			r.servers = append(r.servers, s)
+			if p.Probed(i) {
+				r.events.push(event{0, probeStarts, first + i})
+			}
+		}
+	}
+}
+
+// rebuild makes the tables of all pools, as the live balancer does at each verdict and
+// at each step of a server that starts slowly.
+func (r *run) rebuild() {
+	next := int64(0)
+	for k := range r.pools {
+		p := &r.pools[k]
+		servers := r.servers[p.first : p.first+len(p.Backends)]
+		p.table = p.TableWarm(
+			func(i int) balance.Health { return servers[i].verdict.Health() },
+			func(i int) int {
+				step, wait := servers[i].warmth(p.Pool, r.now)
+				if wait > 0 && (next == 0 || wait < next) {
+					next = wait
+				}
+				return step
+			})
+	}
+	if next > 0 && r.warms != r.now+next {
+		r.warms = r.now + next
+		r.events.push(event{r.warms, serverWarms, 0})
+	}
+}
+
+// names lists the servers of all pools, each once, and where each server of run.servers
+// stands in the list.
+func (r *run) names() (names []*balance.Backend, place []int) {
+	known := map[string]int{}
+	for i := range r.servers {
+		b := r.servers[i].Backend
+		at, ok := known[b.Name]
+		if !ok {
+			at = len(names)
+			known[b.Name] = at
+			names = append(names, b)
+		}
+		place = append(place, at)
+	}
+	return slices.Clip(names), place
+}

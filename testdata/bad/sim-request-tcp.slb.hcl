@@ -1,0 +1,20 @@
+instance "a" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {}
+}
+
+simulation "s" {
+  target   = load_balancer.lb
+  duration = "1m"
+  traffic "t" {
+    rate    = 10
+    session = { requests = 2 }
+    request = [{ path = "/" }]
+  }
+  expect "e" {
+    metric = "unrouted"
+    max    = 0
+  }
+}
