@@ -60,7 +60,7 @@ func TestSimAndLiveAgree(t *testing.T) {
 				t.Parallel()
 				f := newFolder(t, builtPlain, fmt.Sprintf(agreeConfig, network(t), loops, scheduler))
 				f.must("apply", "-auto-approve")
-				want := simulated(t, f.dir)
+				want := simulated(t, f.dir, "connections")
 				if len(want) != connections {
 					t.Fatalf("the simulator made %d connections", len(want))
 				}
@@ -70,8 +70,8 @@ func TestSimAndLiveAgree(t *testing.T) {
 					if err != nil {
 						t.Fatalf("connection %d: %v", i, err)
 					}
-					if got != want[i] {
-						t.Fatalf("connection %d went to %s, the simulator says %s", i, got, want[i])
+					if got != want[i].Backend {
+						t.Fatalf("connection %d went to %s, the simulator says %s", i, got, want[i].Backend)
 					}
 				}
 			})
@@ -79,18 +79,18 @@ func TestSimAndLiveAgree(t *testing.T) {
 	}
 }
 
-// simulated returns the server of each connection in the simulator.
-func simulated(t *testing.T, dir string) (sequence []string) {
+// simulated returns what becomes of each connection, or request, in a simulation.
+func simulated(t *testing.T, dir, name string) (picks []sim.Pick) {
 	t.Helper()
 	config, found := spec.Load(dir, spec.Options{})
 	if found.HasErrors() {
 		t.Fatal(found)
 	}
-	_, err := sim.Run(config, "connections", sim.Options{Observe: func(p sim.Pick) { sequence = append(sequence, p.Backend) }})
+	_, err := sim.Run(config, name, sim.Options{Observe: func(p sim.Pick) { picks = append(picks, p) }})
 	if err != nil {
 		t.Fatal(err)
 	}
-	return sequence
+	return picks
 }
 
 // fetch asks for the page on a connection of its own.
