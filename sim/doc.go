@@ -12,9 +12,17 @@
 //   - Connections arrive; each asks the core for a server, takes no time there and
 //     ends. Without an assumed service time no latency is told, and wlc sees only
 //     connections that wait for a server that hangs.
+//   - At a listener of HTTP, requests arrive. A client keeps its connection until its
+//     session goes on to the next one, or nothing has come on it for the listener's
+//     idle_timeout, and tries again with its next request when it was not let in. Each
+//     request connects to its server anew, which answers 200 and, where it sticks by a
+//     cookie of its own, sets it.
+//   - Cookies are kept as browsers do: one of a name for a host, until it expires or the
+//     session ends. Bandwidth is not modelled, for requests have no size.
 //   - A server under fault refuse, or one that is stopped, refuses connections and
 //     probes at once. Under hang it answers neither until they give up: a connection
-//     after 5 s, a probe after its timeout. A SYN lost to a hang is not repeated.
+//     after 5 s, or a listener's connect_timeout, a probe after its timeout. A SYN lost
+//     to a hang is not repeated.
 //   - A connection that failed to reach one server tries the next that the core names,
 //     and is an error when the core names none.
 //   - Probes begin as after an apply: the first of each server at 0, before any

@@ -125,16 +125,24 @@ func (r *Result) table(b *strings.Builder) {
 			rows = append(rows, backends("  ", w.Backends)...)
 			continue
 		}
-		for _, route := range w.Routes {
-			name := strings.TrimPrefix(strings.TrimPrefix(route.Address, r.listener.Address), ".")
-			if name == "" {
-				name = "no rule"
-			}
-			rows = append(rows, []string{"  " + name, strconv.FormatInt(route.Requests, 10), "", strconv.FormatInt(route.Errors, 10)})
-			rows = append(rows, backends("    ", route.Backends)...)
+		for k := range w.Routes {
+			rows = append(rows, r.route(&w.Routes[(k+1)%len(w.Routes)])...) // what no rule takes comes last
 		}
 	}
 	writeTable(b, rows)
+}
+
+// route is the rows of a rule, with its servers if anybody has asked for it.
+func (r *Result) route(route *Route) [][]string {
+	name := strings.TrimPrefix(strings.TrimPrefix(route.Address, r.listener.Address), ".")
+	if name == "" {
+		name = "no rule"
+	}
+	rows := [][]string{{"  " + name, strconv.FormatInt(route.Requests, 10), "", strconv.FormatInt(route.Errors, 10)}}
+	if route.Requests > 0 {
+		rows = append(rows, backends("    ", route.Backends)...)
+	}
+	return rows
 }
 
 // backends are the rows of servers.
