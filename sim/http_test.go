@@ -134,12 +134,15 @@ func TestRoutesAreCounted(t *testing.T) {
 	}
 }
 
-// A request without a name is for the balancer's address.
+// A request without a name is for the balancer's address, whether TLS is around it or not.
 func TestRequestsWithoutHost(t *testing.T) {
-	c := web(spec.SchedulerRR, 100)
-	picks, _ := picksOf(t, c)
-	if p := picks[0]; p.Host != "127.10.0.1" || p.Path != "/" || p.Outcome != Served {
-		t.Errorf("%+v", p)
+	for _, protocol := range []string{spec.ProtocolHTTP, spec.ProtocolHTTPS} {
+		c := web(spec.SchedulerRR, 100)
+		webListener(c).Protocol = protocol
+		picks, _ := picksOf(t, c)
+		if p := picks[0]; p.Host != "127.10.0.1" || p.Path != "/" || p.Outcome != Served {
+			t.Errorf("%s: %+v", protocol, p)
+		}
 	}
 }
 

@@ -47,7 +47,7 @@ func (r *Result) text(b *strings.Builder, color bool) {
 	for _, t := range r.traffic {
 		fmt.Fprintf(b, "  %s: %s %ss/s, %s, from %s of %s\n", t.Name,
 			number(t.Rate), r.what(), t.Arrivals, count(t.Clients.Count, "client"), t.Clients.Network)
-		if r.listener.Protocol == spec.ProtocolHTTP {
+		if spec.L7(r.listener.Protocol) {
 			b.WriteString("    " + session(&t.Session) + "\n")
 			requests(b, t.Mix)
 		}

@@ -83,7 +83,7 @@ const (
 
 // what the simulation sends to its listener.
 func (r *Result) what() string {
-	if r.listener.Protocol == spec.ProtocolHTTP {
+	if spec.L7(r.listener.Protocol) {
 		return "request"
 	}
 	return "connection"

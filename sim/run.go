@@ -114,20 +114,17 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 	for k := range sim.Traffic {
 		r.addTraffic(&sim.Traffic[k])
 	}
-	if r.web() {
+	if spec.L7(l.Protocol) {
 		r.patience, r.cookies = int64(l.ConnectTimeout), newCookies(r.pools)
 	}
 	return r, nil
 }
 
-// web reports whether the listener decides about requests.
-func (r *run) web() bool { return r.listener.Protocol == spec.ProtocolHTTP }
-
 // addTraffic prepares a stream.
 func (r *run) addTraffic(t *spec.Traffic) {
 	l := r.listener
 	r.arrivals = append(r.arrivals, newArrivals(t, r.seed))
-	if r.web() {
+	if spec.L7(l.Protocol) {
 		r.visits = append(r.visits, newVisits(l, t, r.seed))
 		return
 	}

@@ -102,7 +102,7 @@ func (r *run) window(name string, total *stretch) Window {
 		served[place[i]] += n
 	}
 	w.Backends = shares(backends, served)
-	if r.web() {
+	if spec.L7(r.listener.Protocol) {
 		for k := range r.pools {
 			w.Routes = append(w.Routes, r.route(k, total))
 		}

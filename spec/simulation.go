@@ -156,7 +156,7 @@ func (l *loader) checkSimulation(c *Config, sim *Simulation, s *site) {
 		d.errorf(s.at("listener"), "No such listener", didYouMean(sim.Listener, names), "%s has no listener %q.", sim.Target, sim.Listener)
 		return
 	}
-	if protocol := lb.Listeners[i].Protocol; protocol != ProtocolHTTP {
+	if protocol := lb.Listeners[i].Protocol; !L7(protocol) {
 		d.refuseHTTP(s, sim, protocol)
 	}
 	behind := c.servers(lb, lb.Listeners[i])
@@ -184,14 +184,14 @@ func (d *decoder) refuseHTTP(s *site, sim *Simulation, protocol string) {
 	for n := range sim.Traffic {
 		for _, name := range []string{"session", "request"} {
 			if place := s.child("traffic", n); place.has(name) {
-				d.errorf(place.at(name), "Unused argument", "Remove it.", "%s is for http listeners; %s is %s.", name, sim.Listener, protocol)
+				d.errorf(place.at(name), "Unused argument", "Remove it.", "%s is for %s; %s is %s.", name, l7, sim.Listener, protocol)
 			}
 		}
 	}
 	for n, e := range sim.Expects {
 		if e.Metric == MetricUnrouted {
 			d.errorf(s.child("expect", n).at("metric"), "Nothing to route", "Write metric = \"errors\".",
-				"The metric unrouted is for http listeners; %s is %s.", sim.Listener, protocol)
+				"The metric unrouted is for %s; %s is %s.", l7, sim.Listener, protocol)
 		}
 	}
 }

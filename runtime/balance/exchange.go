@@ -92,9 +92,9 @@ func (s *Sticky) Inserts(kept bool, status int) bool {
 func (s *Sticky) Seconds() int64 { return int64(s.MaxAge / time.Second) }
 
 // Tries bounds the servers that one connection, or request, is tried on: as many as
-// the table has, and of HTTP no more than its retries allow.
+// the pool has, and no more than the retries allow, of which only L7 has a number.
 func (l *Listener) Tries(t *Table) int {
-	if l.Protocol == spec.ProtocolHTTP && l.Retry.Attempts > 0 {
+	if l.Retry.Attempts > 0 {
 		return min(l.Retry.Attempts+1, t.MaxTries())
 	}
 	return t.MaxTries()
