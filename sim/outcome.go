@@ -17,6 +17,7 @@ const (
 	outcomes int = iota
 )
 
+// String returns the words that messages have for it.
 func (o Outcome) String() string {
 	return [...]string{"served", "failed", "dropped", "denied", "redirected", "not found", "refused"}[o]
 }

@@ -13,16 +13,15 @@
 //		state.Done(i)
 //	}
 //
-// An HTTP listener has a state and a table for each of its Pools, and asks Route
-// which one a request is for:
+// An HTTP listener has a state and a table for each of its Pools. What is asked about a
+// client and its requests, in this order:
 //
-//	path, ok := balance.NormalPath(scratch, target) // not ok: 400
-//	r := l.Route(host, path)
-//	p := l.Pools()[r.Pool]
-//	i, ok := p.CookieBackend(cookie)
-//	if !ok || !tables[r.Pool].PickSticky(states[r.Pool], i) {
-//		i, ok = tables[r.Pool].Pick(states[r.Pool], client, nil)
-//	}
+//	a := l.Admit(client.Source.Addr(), quota, now) // else reset
+//	ok := quota.MayAsk(quota.Listeners[l.Address], now) // else 503
+//	r, ok := l.RouteRequest(scratch, host, target) // else 400, 404 or a redirect
+//	sticky := l.Pools()[r.Pool].StickyBackend(cookie)
+//	i, kept, ok := tables[r.Pool].PickRequest(states[r.Pool], client, sticky, tried)
+//	inserts := l.Pools()[r.Pool].Sticky.Inserts(kept, status) // a cookie into the answer
 //
 // The package is pure: no clock, no goroutine, no socket, no random number but what
 // follows from seed and ticket. A Listener, its Pools and a Table never change once
