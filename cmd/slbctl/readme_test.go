@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -37,8 +38,8 @@ func TestReadme(t *testing.T) {
 	readme := read(t, "../../README.md")
 	_, tutorial, _ := strings.Cut(read(t, "../../testdata/quickstart/quickstart.slb.hcl"), "\n\n")
 	hcl := fenced(readme, "hcl")
-	if len(hcl) != 2 {
-		t.Fatalf("README has %d blocks of HCL, want the tutorial and a web listener", len(hcl))
+	if len(hcl) != 3 {
+		t.Fatalf("README has %d blocks of HCL, want the tutorial, a web listener and HTTPS", len(hcl))
 	}
 	if diff := cmp.Diff(tutorial, hcl[0]); diff != "" {
 		t.Errorf("README's tutorial is not that of init:\n%s", diff)
@@ -49,11 +50,13 @@ func TestReadme(t *testing.T) {
 	for _, group := range []string{"TOM", "JERRY"} {
 		servers += "server_group \"" + group + "\" {\n  backend { instance = instance.a }\n}\n"
 	}
-	if err := os.WriteFile(filepath.Join(folder, "web.slb.hcl"), []byte(hcl[1]+servers), 0o600); err != nil {
-		t.Fatal(err)
-	}
-	if _, diags := spec.Load(folder, spec.Options{}); diags.HasErrors() {
-		t.Errorf("README's web listener: %v", diags)
+	for _, example := range hcl[1:] {
+		if err := os.WriteFile(filepath.Join(folder, "web.slb.hcl"), []byte(example+servers), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		if _, diags := spec.Load(folder, spec.Options{}); diags.HasErrors() {
+			t.Errorf("README's web listeners: %v", diags)
+		}
 	}
 
 	config, diags := spec.Load("../../testdata/quickstart", spec.Options{})
@@ -91,6 +94,42 @@ func TestReadmeExitCodes(t *testing.T) {
 	for _, code := range []exitCode{exitOK, exitError, exitChanges, exitFailed, exitInconclusive, exitLocked, exitStale, exitInterrupted, exitUsage} {
 		if row := "\n| " + number(int64(code)) + " | "; !strings.Contains(readme, row) {
 			t.Errorf("README's table has no row for exit code %d", code)
+		}
+	}
+}
+
+// TestReadmePolicies holds README's table to the language: what it says Go lacks is
+// refused in a policy, the rest of the product's suites is not.
+func TestReadmePolicies(t *testing.T) {
+	readme := read(t, "../../README.md")
+	refused := func(suite, version string) bool {
+		dir := t.TempDir()
+		source := fmt.Sprintf("tls_cipher_policy \"p\" {\n tls_versions = [%q]\n ciphers = [%q]\n}\n", version, suite)
+		if err := os.WriteFile(filepath.Join(dir, "p.slb.hcl"), []byte(source), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		_, found := spec.Load(dir, spec.Options{})
+		return strings.Contains(fmt.Sprint(found), "does not have")
+	}
+	product := "ECDHE-ECDSA-AES128-GCM-SHA256 ECDHE-ECDSA-AES256-GCM-SHA384 ECDHE-ECDSA-AES128-SHA256 ECDHE-ECDSA-AES256-SHA384 ECDHE-ECDSA-AES128-SHA " +
+		"ECDHE-ECDSA-AES256-SHA ECDHE-RSA-AES128-GCM-SHA256 ECDHE-RSA-AES256-GCM-SHA384 ECDHE-RSA-AES128-SHA256 ECDHE-RSA-AES256-SHA384 ECDHE-RSA-AES128-SHA " +
+		"ECDHE-RSA-AES256-SHA AES128-GCM-SHA256 AES256-GCM-SHA384 AES128-SHA256 AES256-SHA256 AES128-SHA AES256-SHA DES-CBC3-SHA " +
+		"TLS_AES_128_GCM_SHA256 TLS_AES_256_GCM_SHA384 TLS_CHACHA20_POLY1305_SHA256 TLS_AES_128_CCM_SHA256 TLS_AES_128_CCM_8_SHA256"
+	for suite := range strings.FieldsSeq(product) {
+		version := "TLSv1.2"
+		if strings.HasPrefix(suite, "TLS_") {
+			version = "TLSv1.3"
+		}
+		if told := strings.Contains(readme, "`"+suite+"`"); told != refused(suite, version) {
+			t.Errorf("README calls %s absent: %v", suite, told)
+		}
+	}
+	var c spec.Config
+	for _, name := range []string{"1_0", "1_1", "1_2", "1_2_strict", "1_2_strict_with_1_3"} {
+		p := c.CipherPolicy("tls_cipher_policy_" + name)
+		versions := strings.ReplaceAll(strings.Join(p.Versions, ", "), "TLSv", "")
+		if !strings.Contains(readme, "| `tls_cipher_policy_"+name+"` | "+versions+" |") && !strings.Contains(readme, "| `tls_cipher_policy_"+name+"` (default here) | "+versions+" |") {
+			t.Errorf("README has no row for %s with versions %s", name, versions)
 		}
 	}
 }
