@@ -140,7 +140,7 @@ func TestApplyWithSecretStoppedAnywhere(t *testing.T) {
 			w := newWorld()
 			w.apply(t, w.withSecret(t, digest(1)))
 			p := mustMake(t, w.withSecret(t, digest(2)))
-			w.disk.StopAt(w.disk.Ops()+at, nil)
+			w.disk.StopAt(at, nil)
 			_ = planner.Apply(t.Context(), p, w.store(), w.engine, planner.ApplyOptions{}, ignore)
 			done = !w.disk.Stopped()
 			w.disk = w.disk.Reboot(loss)

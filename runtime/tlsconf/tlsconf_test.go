@@ -268,6 +268,32 @@ func TestTickets(t *testing.T) {
 					t.Error("a session is resumed where it was not made")
 				}
 			}
+			// A key is replaced while tickets of it are young.
+			visit := func(client *tls.Config) bool {
+				t.Helper()
+				a, b := net.Pipe()
+				state, err := meetOver(a, b, config(t, l, tickets), client)
+				if err != nil {
+					t.Fatal(err)
+				}
+				return state.DidResume
+			}
+			client := func() *tls.Config {
+				c := browser(t, "www.a.test")
+				c.MaxVersion, c.ClientSessionCache = version, tls.NewLRUClientSessionCache(1)
+				return c
+			}
+			time.Sleep(2 * tlsconf.TicketLifetime)
+			visit(client())
+			time.Sleep(200 * time.Second)
+			late := client()
+			visit(late)
+			time.Sleep(110 * time.Second)
+			visit(client())
+			time.Sleep(10 * time.Second)
+			if !visit(late) {
+				t.Error("a ticket is lost with the replacement of a key")
+			}
 			tickets.Keep([]tlsconf.Listener{renewed})
 			if !resumes(0, renewed) {
 				t.Error("keys in use are forgotten")
