@@ -166,7 +166,7 @@ func (f *fieldList) addLength(value string) {
 	switch {
 	case f.length >= 0:
 		f.malformed("content-length is there twice")
-	case err != nil || len(value) > 18 || value[0] == '+':
+	case err != nil || len(value) > 18: // what http1 takes at most
 		f.malformed("content-length is not a number")
 	default:
 		f.length = int64(n)

@@ -117,11 +117,12 @@ func TestErrors(t *testing.T) {
 				}
 			}
 			heard(c)
-			c.Close()
 			for len(c.streams) > 0 {
 				c.streams[0].Close()
 			}
+			c.Advance(len(c.Out()))
 			checkEmpty(t, c)
+			c.Close()
 		})
 	}
 }
@@ -140,6 +141,9 @@ func checkEmpty(t testing.TB, c *Conn) {
 	if c.streams != nil || c.unnumbered != nil || c.first != nil || c.last != nil || c.stalled.first != nil || c.stalled.last != nil ||
 		c.out.b != nil || c.parts.b != nil {
 		t.Errorf("not empty: %+v", c)
+	}
+	if open := c.recv + c.owed; c.err == nil && open != connWindow {
+		t.Errorf("of the connection's window %d are left", open)
 	}
 }
 

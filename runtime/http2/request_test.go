@@ -152,6 +152,9 @@ func TestRefusals(t *testing.T) {
 				b := make([]byte, 64<<10)
 				n := s.Read(b)
 				var r http1.Request
+				if strings.Contains(string(b[:n]), "\r\n\r\nGET /next") {
+					t.Errorf("what follows is not thrown away: %.200q", b[:n])
+				}
 				used, err := r.Parse(b[:n])
 				var refused *http1.Error
 				if !errors.As(err, &refused) || refused.Status != test.status {
