@@ -135,7 +135,7 @@ func TestStalledAndClosed(t *testing.T) {
 	w.get(1, true)
 	feed(t, c, w.sent())
 	s := c.Next()
-	if n, err := s.Write([]byte("HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 70_000))); n > outLimit || s.stalled == notStalled || err != nil {
+	if n, err := s.Write([]byte("HTTP/1.1 200 OK\r\n\r\n" + strings.Repeat("x", 70_000))); n >= 70_000 || s.stalled == notStalled || err != nil {
 		t.Fatal(n, err)
 	}
 	s.Close()
@@ -146,4 +146,37 @@ func TestStalledAndClosed(t *testing.T) {
 		t.Error("it is woken")
 	}
 	checkEmpty(t, c)
+}
+
+// TestSettingWakes holds that a larger SETTINGS_INITIAL_WINDOW_SIZE lets streams go on.
+func TestSettingWakes(t *testing.T) {
+	c, w := greeted(t)
+	w.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 0})
+	w.get(1, true)
+	feed(t, c, w.sent())
+	s := c.Next()
+	if n, err := s.Write([]byte("HTTP/1.1 200 OK\r\n\r\nx")); n != 19 || err != nil || c.Next() != nil {
+		t.Fatal(n, err)
+	}
+	w.WriteSettings(h2.Setting{ID: h2.SettingInitialWindowSize, Val: 1})
+	feed(t, c, w.sent())
+	if c.Next() != s {
+		t.Error("it is not woken")
+	}
+}
+
+// TestRepliesAreBounded holds that a peer which asks slowly, but never reads, is cut off.
+func TestRepliesAreBounded(t *testing.T) {
+	c, w := greeted(t)
+	w.WritePing(false, [8]byte{})
+	ping := w.sent()
+	for i := range int64(100_000) {
+		if _, err := c.Feed(ping, i*int64(1e9)); err != nil {
+			if err != errOutputFlood || len(c.Out()) > outMost+1000 || c.pool.Stats.OutputFloods != 1 {
+				t.Errorf("%v with %d bytes", err, len(c.Out()))
+			}
+			return
+		}
+	}
+	t.Error("never cut off")
 }
