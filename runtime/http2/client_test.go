@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"testing"
@@ -38,8 +39,17 @@ func TestClientWithGo(t *testing.T) {
 	mux.HandleFunc("/abort", func(w http.ResponseWriter, r *http.Request) { panic(http.ErrAbortHandler) })
 
 	big := strings.Repeat("0123456789abcdef", 50_000)
-	ours, theirs := pair(t)
-	go (&h2.Server{}).ServeConn(theirs, &h2.ServeConnOpts{Handler: mux, BaseConfig: &http.Server{ErrorLog: nil}})
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	server := &http.Server{Handler: mux, Protocols: withPriorKnowledge()}
+	go server.Serve(l)
+	t.Cleanup(func() { server.Close() })
+	ours, err := net.Dial("tcp", l.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
 	all := askAll(t, ours,
 		"POST /echo HTTP/1.1\r\nHost: grpc.example:50051\r\nTE: trailers\r\nTrailer: Sum\r\nTransfer-Encoding: chunked\r\n\r\n"+
 			"5\r\nhello\r\n1;a=b\r\n!\r\n0\r\nSum: 7\r\n\r\n",

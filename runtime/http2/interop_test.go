@@ -3,7 +3,6 @@ package http2
 import (
 	"bytes"
 	"context"
-	"crypto/tls"
 	"fmt"
 	"io"
 	"net"
@@ -11,15 +10,20 @@ import (
 	"strings"
 	"sync"
 	"testing"
-
-	h2 "golang.org/x/net/http2"
 )
+
+// withPriorKnowledge makes the standard library speak HTTP/2 without TLS.
+func withPriorKnowledge() *http.Protocols {
+	p := new(http.Protocols)
+	p.SetUnencryptedHTTP2(true)
+	return p
+}
 
 // dialer returns a client of the standard library whose connections a server of
 // this package takes.
 func dialer(t *testing.T, handler func([]byte) ([]byte, bool)) *http.Client {
 	var loops sync.WaitGroup
-	transport := &h2.Transport{AllowHTTP: true, DialTLSContext: func(context.Context, string, string, *tls.Config) (net.Conn, error) {
+	transport := &http.Transport{Protocols: withPriorKnowledge(), DialContext: func(context.Context, string, string) (net.Conn, error) {
 		ours, theirs := pair(t)
 		l := newLoop(t, NewServer(NewPool(), 0), ours, nil)
 		l.event = answerWith(t, l.scratch, handler)
