@@ -252,7 +252,9 @@ type XForwardedFor struct {
 }
 
 // Retry says when a request is sent once more, to another server. A connect
-// that fails is retried for every method; the rest only for idempotent ones.
+// that fails is retried for every method; the rest only for idempotent ones. A
+// connection that ends before a byte of the answer has come is, for an idempotent
+// request, a connect that failed, though only the first such time.
 type Retry struct {
 	Attempts int // after the first; 0 = as many as there are other servers
 	Connect  bool

@@ -46,11 +46,12 @@
 // beginning of a refused request, or has said anything that was not asked for, its
 // connection is not used again.
 //
-// A request is sent once more, to another server, when it could not be connected; beyond
-// that only by the listener's retry, if its method is idempotent, all of it has come and
-// nothing of an answer has. One exception: a connection that had waited and turns out to be
-// dead is no failure, the same server gets an idempotent request on a fresh one. Any other
-// request is only sent on a connection that the kernel knows of no end of.
+// A request is sent once more, to another server, when it could not be connected. So is
+// one that a server has taken with it, before it said anything, if its method is idempotent
+// and all of it has come, but once only; beyond that it takes the listener's retry. A
+// connection that had waited and turns out to be dead is no failure: the same server gets
+// an idempotent request on a fresh one. Any other request is only sent on a connection that
+// the kernel knows of no end of, and never twice.
 //
 // Every exchange ends in one line of the access log, at the latest in close; an exchange
 // is over when its answer is complete or its connection gone. In flight are those that have

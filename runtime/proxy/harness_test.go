@@ -21,7 +21,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if starved() || starvedHTTP() {
+	if starved() || starvedHTTP() || victim() {
 		return
 	}
 	goleak.VerifyTestMain(m)

@@ -99,6 +99,7 @@ type httpConn struct {
 	sent       bool // the whole request has been taken from the client
 	head       bool // the request's method is HEAD
 	idempotent bool
+	lost       bool // a server has gone away with this request
 	upgrade    bool
 	known      bool // the client has the cookie of this server already
 	gzips      bool // the answer may be compressed

@@ -41,6 +41,7 @@ func httpListenerOf(endpoints ...netip.AddrPort) *balance.Listener {
 	l.Protocol, l.Owner = spec.ProtocolHTTP, "l"
 	l.IdleTimeout, l.RequestTimeout, l.ConnectTimeout = patience, patience, patience
 	l.UpstreamKeepalive = true
+	l.Retry.Connect = true
 	return l
 }
 

@@ -146,7 +146,7 @@ func (c *httpConn) retain(request []byte) {
 func (c *httpConn) mayRepeat() bool { return c.idempotent && c.sent }
 
 // dial begins to connect to the server that was picked. It reports false when that
-// failed at once, and another may be tried.
+// failed at once, and another is to be tried.
 func (c *httpConn) dial() bool {
 	loop := c.worker.loop
 	fd, errno := netloop.Dial(&c.pool.servers[c.index].addr)
@@ -166,6 +166,10 @@ func (c *httpConn) dial() bool {
 		c.lane.errors.Add(1)
 		c.tried.Add(c.index)
 		c.give()
+		if !c.handler.listener.Retry.Connect {
+			c.noServer()
+			return true
+		}
 		return false
 	}
 	home := &c.pool.servers[c.index].idle.lists[loop.Index()]
@@ -187,11 +191,16 @@ func (c *httpConn) dial() bool {
 	return true
 }
 
-// connectFailed counts a failed attempt against the server and tries another.
+// connectFailed counts a failed attempt against the server and tries another, unless
+// the listener wants none.
 func (c *httpConn) connectFailed() {
 	c.lane.errors.Add(1)
 	c.tried.Add(c.index)
 	c.hangUp()
+	if !c.handler.listener.Retry.Connect {
+		c.noServer()
+		return
+	}
 	c.assign(c.kept)
 }
 
@@ -213,13 +222,14 @@ func (c *httpConn) sendRequest(request []byte) {
 		c.serverLost()
 		return
 	}
-	if !c.mayRepeat() || !s.reused && !retries(c.handler.listener) {
+	if !c.mayRepeat() {
 		c.drop()
 	}
 	c.receiveBody()
 }
 
-// retries reports whether an answer, or its absence, may send a request to another server.
+// retries reports whether the listener wants requests that have been sent to be sent to
+// another server, for an answer or its absence.
 func retries(l *balance.Listener) bool { return l.Retry.Timeout || l.Retry.Status5x }
 
 // drop gives the copy of the request back: it will not be sent again.
@@ -242,11 +252,22 @@ func (c *httpConn) serverLost() {
 		}
 		return
 	}
-	if retries(c.handler.listener) && c.tryAnother() {
+	if (retries(c.handler.listener) || c.lostOnce()) && c.tryAnother() {
 		return
 	}
 	c.lane.errors.Add(1)
 	c.refuse(http.StatusBadGateway)
+}
+
+// lostOnce reports whether a server that went away without a word counts as one that
+// could not be connected: its request, if idempotent, goes to another (RFC 9110 section
+// 9.2.2). That is done once for a request, since it may be what the server dies of.
+func (c *httpConn) lostOnce() bool {
+	if c.server.touched || c.lost || !c.handler.listener.Retry.Connect {
+		return false
+	}
+	c.lost = true
+	return true
 }
 
 // tryAnother gives the request to another server, if that is allowed and there is one.

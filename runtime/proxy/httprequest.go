@@ -92,7 +92,7 @@ func (c *httpConn) start(buf []byte, at, n int) {
 	c.front.requests.Add(1)
 	c.minor, c.head, c.upgrade, c.last = uint8(r.Minor), r.Head, r.Upgrade != nil, r.Close
 	c.ends = c.ends || r.Close || c.leaves()
-	c.idempotent = isIdempotent(r.Method)
+	c.idempotent, c.lost = isIdempotent(r.Method), false
 	c.body.OfRequest(r)
 	used, done, err := c.body.Feed(buf[at+n:])
 	body, end := at+n, at+n+used
