@@ -15,10 +15,6 @@ type Back struct {
 	// way. Its length is then unknown: it has to be sent chunked, or until close to
 	// an HTTP/1.0 client.
 	Gzip bool
-
-	// Chunk says that the body, which the server ends by closing, is sent chunked,
-	// so that the client's connection can stay. Not for an HTTP/1.0 client.
-	Chunk bool
 }
 
 // returned are the kinds of a response's fields whose line goes on as it came.
@@ -45,7 +41,7 @@ func (r *Response) AppendHead(dst []byte, f *Back) []byte {
 	if f.Gzip {
 		dst = append(dst, "Content-Encoding: gzip\r\nVary: Accept-Encoding\r\n"...)
 	}
-	if !r.bare() && (f.Chunk || f.Gzip) && f.Minor == 1 {
+	if !r.bare() && f.Gzip && f.Minor == 1 {
 		dst = appendFraming(dst, 0, true)
 	}
 	dst = append(dst, f.Lines...)
@@ -79,7 +75,7 @@ func (r *Response) appendFields(dst []byte, f *Back) []byte {
 		from, to = 0, 0
 		switch {
 		case l.kind == contentLength || l.kind == transferEncoding:
-			if !r.bare() && !f.Gzip && !f.Chunk {
+			if !r.bare() && !f.Gzip {
 				dst = appendFraming(dst, r.Length, r.Chunked)
 			}
 		case l.kind == setCookie:

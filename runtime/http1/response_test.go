@@ -113,7 +113,6 @@ func TestBack(t *testing.T) {
 		{"old client", streamed, Back{Close: true}, "HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n"},
 		{"old client that stays", page, Back{}, tags + cookies + "Content-Length: 5\r\nConnection: keep-alive\r\n\r\n"},
 		{"lines", streamed, Back{Minor: 1, Lines: []byte("Set-Cookie: SERVERID=1\r\n")}, "HTTP/1.1 200 OK\r\nSet-Cookie: SERVERID=1\r\n\r\n"},
-		{"chunk", streamed, Back{Minor: 1, Chunk: true}, "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"},
 		{"cookie", page, Back{Minor: 1, Cookie: "id", CookiePrefix: []byte("s1|")},
 			tags + "Set-Cookie: id = s1|own; Path=/\r\nSet-Cookie: other=id=1\r\nContent-Length: 5\r\n\r\n"},
 		{"another cookie", page, Back{Minor: 1, Cookie: "Path", CookiePrefix: []byte("s1|")}, tags + cookies + "Content-Length: 5\r\n\r\n"},
