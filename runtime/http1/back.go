@@ -19,7 +19,7 @@ type Back struct {
 
 // returned are the kinds of a response's fields whose line goes on as it came.
 var returned = [kinds]bool{
-	plain: true, host: true, expect: true, cookie: true, authorization: true, trailer: true, claimed: true,
+	plain: true, host: true, expect: true, cookie: true, authorization: true, trailer: true, claimed: true, route: true,
 	twin: true, setCookie: true, etag: true, vary: true, acceptRanges: true, contentEncoding: true,
 }
 

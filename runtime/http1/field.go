@@ -17,6 +17,7 @@ const (
 	trailer
 	hop     // of one connection only (RFC 9110 section 7.6.1): never passed on
 	claimed // what only a balancer may say of a client: X-Forwarded-*, Forwarded, SLB-*
+	route   // X-Forwarded-For: who the request has come by, of which the balancer tells the last
 	twin    // a framing field spelled with "_"
 	etag
 	vary
@@ -99,6 +100,8 @@ func classifyLong(name []byte) kind {
 		} else {
 			k = is(name, "content-encoding", contentEncoding)
 		}
+	case 15:
+		k = is(name, "x-forwarded-for", route)
 	case 17:
 		k = is(name, "transfer-encoding", transferEncoding)
 	}
@@ -122,6 +125,8 @@ func is(name []byte, lower string, k kind) kind {
 			return twin
 		case hop, claimed:
 			return k
+		case route:
+			return claimed
 		}
 		return plain
 	}

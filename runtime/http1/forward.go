@@ -2,7 +2,7 @@ package http1
 
 // Forward is what a balancer has to add to a request.
 type Forward struct {
-	Client []byte // the client's address: the one value of X-Forwarded-For
+	Client []byte // the client's address: the last value of X-Forwarded-For
 	Lines  []byte // whole lines, each "Name: value\r\n", that are the same for all requests of a connection
 	Close  bool   // ask the server to close the connection after its answer
 
@@ -40,9 +40,7 @@ func (r *Request) AppendHead(dst []byte, f *Forward) []byte {
 	}
 	dst = r.appendFields(dst, f)
 	if len(f.Client) > 0 {
-		dst = append(dst, "X-Forwarded-For: "...)
-		dst = append(dst, f.Client...)
-		dst = append(dst, "\r\n"...)
+		dst = r.appendRoute(dst, f.Client)
 	}
 	dst = append(dst, f.Lines...)
 	switch {
@@ -55,6 +53,21 @@ func (r *Request) AppendHead(dst []byte, f *Forward) []byte {
 	case r.Minor == 0:
 		dst = append(dst, "Connection: keep-alive\r\n"...)
 	}
+	return append(dst, "\r\n"...)
+}
+
+// appendRoute writes X-Forwarded-For: the client behind those that came by.
+func (r *Request) appendRoute(dst, client []byte) []byte {
+	dst = append(dst, "X-Forwarded-For: "...)
+	if r.has(route) {
+		for i := range r.fields {
+			if l := &r.fields[i]; l.kind == route && l.value < l.end {
+				dst = append(dst, r.value(l)...)
+				dst = append(dst, ", "...)
+			}
+		}
+	}
+	dst = append(dst, client...)
 	return append(dst, "\r\n"...)
 }
 

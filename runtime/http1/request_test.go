@@ -129,6 +129,26 @@ func TestForward(t *testing.T) {
 	}
 }
 
+// TestForwardedFor has clients, and proxies before this one, say who they are.
+func TestForwardedFor(t *testing.T) {
+	for _, test := range []struct{ lines, want string }{
+		{"", "192.0.2.7"},
+		{"X-Forwarded-For: 198.51.100.1\r\n", "198.51.100.1, 192.0.2.7"},
+		{"x-forwarded-for:198.51.100.1,  203.0.113.9 \r\n", "198.51.100.1,  203.0.113.9, 192.0.2.7"},
+		{"X-Forwarded-For: a\r\nX-A: b\r\nX-FORWARDED-FOR: c\r\n", "a, c, 192.0.2.7"},
+		{"X-Forwarded-For: \r\nX-Forwarded-For: a\r\n", "a, 192.0.2.7"},
+		{"Connection: X-Forwarded-For\r\nX-Forwarded-For: a\r\n", "a, 192.0.2.7"},
+		{"X_Forwarded_For: a\r\nX-Forwarded_For: a\r\nForwarded: for=a\r\nX-Forwarded-Host: a\r\nX-Forwarded-Fo: a\r\n", "192.0.2.7"},
+	} {
+		r := parsed(t, "GET / HTTP/1.1\r\nHost: h\r\n"+test.lines+"\r\n")
+		want := "X-Forwarded-For: " + test.want + "\r\n\r\n"
+		got := string(r.AppendHead(nil, &Forward{Client: []byte("192.0.2.7")}))
+		if !strings.HasSuffix(got, want) || strings.Count(strings.ToLower(got), "orwarded") != 1 {
+			t.Errorf("%q: got %q, want the one line %q", test.lines, got, want)
+		}
+	}
+}
+
 func TestCookie(t *testing.T) {
 	const head = "GET / HTTP/1.1\r\nHost: a\r\nCookie: SERVERIDX=0; serverid=1;SERVERID=2 ; SERVERID=3; e=; q=\"a=b\"\r\ncookie: f; b = 4; last=5\r\n\r\n"
 	r := parsed(t, head)

@@ -119,7 +119,7 @@ func TestHTTPTellsServersOfTheClient(t *testing.T) {
 	l.Forwarded = spec.XForwardedFor{Proto: true, SLBID: true, SLBIP: true, SLBPort: true, ClientSrcPort: true}
 	_, k, _ := web(t, 1, l)
 	req, _ := http.NewRequest("GET", urlOf(k, "/x?y"), nil)
-	req.Header.Set("X-Forwarded-For", "6.6.6.6")
+	req.Header.Set("X-Forwarded-For", "1.2.3.4")
 	req.Header.Set("X_Forwarded_For", "6.6.6.6")
 	req.Header.Set("Connection", "X-Forwarded-For, X-Drop")
 	req.Header.Set("X-Drop", "me")
@@ -131,7 +131,7 @@ func TestHTTPTellsServersOfTheClient(t *testing.T) {
 	b, _ := io.ReadAll(res.Body)
 	got := string(b)
 	for _, want := range []string{
-		"X-Forwarded-For: 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n", "Slb-Id: lb-1\r\n",
+		"X-Forwarded-For: 1.2.3.4, 127.0.0.1\r\n", "X-Forwarded-Proto: http\r\n", "Slb-Id: lb-1\r\n",
 		"Slb-Ip: 127.0.0.1\r\n", "X-Forwarded-Port: 80\r\n", "X-Forwarded-Client-Srcport: ", "Host: " + k.Endpoint().String(),
 	} {
 		if !strings.Contains(got, want) {
