@@ -30,6 +30,7 @@ func (e *engine) Status() *control.Status {
 	}
 	if e.balancer != nil {
 		s.Runtime.Loops = e.balancer.Loops()
+		s.Runtime.AcceptPauses, s.Runtime.ClosedUpstreams = e.balancer.AcceptPauses(), e.balancer.Spared()
 	}
 	for _, lb := range c.LoadBalancers {
 		s.LoadBalancers = append(s.LoadBalancers, e.balancerStatus(lb))
@@ -80,7 +81,7 @@ func (e *engine) listenerStatus(l *spec.Listener, live *listener) control.Listen
 		Status: l.Status, Scheduler: l.Scheduler,
 		Connections: count.Connections, Requests: count.Requests, Errors: count.Errors,
 		BytesIn: count.BytesIn, BytesOut: count.BytesOut,
-		Denied: count.Denied, Dropped: count.Dropped,
+		Denied: count.Denied, Dropped: count.Dropped, Shed: count.Shed,
 		Backends: e.poolStatus(live, 0, count.Backends),
 		Rules:    []control.Rule{},
 	}

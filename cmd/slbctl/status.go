@@ -76,6 +76,9 @@ func (v *view) balancer(lb control.LoadBalancer) {
 		if l.Dropped > 0 {
 			fmt.Fprintf(v, ", %d dropped beyond the limits", l.Dropped)
 		}
+		if l.Shed > 0 {
+			fmt.Fprintf(v, ", %d let go for want of descriptors", l.Shed)
+		}
 		v.WriteByte('\n')
 		if l.LogLost > 0 {
 			fmt.Fprintf(v, "  the access log lost %s: %s\n", count(l.LogLost, "line"), cmp.Or(l.LogError, "the disk is too slow"))

@@ -16,6 +16,12 @@ type Status struct {
 
 // Runtime is the daemon itself.
 type Runtime struct {
+	// AcceptPauses is how often a loop stopped accepting for want of descriptors.
+	AcceptPauses int64 `json:"accept_pauses"`
+	// ClosedUpstreams are connections to servers that were not kept for another request,
+	// because too many waited or descriptors were scarce.
+	ClosedUpstreams int64 `json:"closed_upstreams"`
+
 	Generation uint64 `json:"generation"`
 	Loops      int    `json:"loops"`
 	PID        int    `json:"pid"`
@@ -51,6 +57,7 @@ type Listener struct {
 	Requests    int64     `json:"requests"` // on L4 connections accepted
 	Rules       []Rule    `json:"rules"`
 	Scheduler   string    `json:"scheduler"`
+	Shed        int64     `json:"shed"` // clients of L7 let go unasked, for want of descriptors
 	Status      string    `json:"status"`
 }
 

@@ -159,6 +159,7 @@ func (c *conn) dial() {
 				c.refuse()
 				return
 			}
+			c.worker.relieve()
 			loop.Arm(&c.timer, minBackoff)
 			return
 		}

@@ -13,6 +13,7 @@ type Counts struct {
 	Cut         int64 // reset at the deadline of a drain
 	Denied      int64 // listener: clients that the access list keeps out
 	Dropped     int64 // listener: clients beyond what the balancer's spec allows
+	Shed        int64 // listener: clients of HTTP let go, since they asked nothing while descriptors were scarce
 	BytesIn     int64 // from clients
 	BytesOut    int64 // from servers
 }
@@ -25,6 +26,7 @@ func (c *Counts) add(d Counts) {
 	c.Cut += d.Cut
 	c.Denied += d.Denied
 	c.Dropped += d.Dropped
+	c.Shed += d.Shed
 	c.BytesIn += d.BytesIn
 	c.BytesOut += d.BytesOut
 }
@@ -78,9 +80,9 @@ type tally struct {
 // lane is what one loop counts. Only that loop writes it, so the atomics are
 // never contended; the padding keeps loops out of each other's cache lines.
 type lane struct {
-	open, requests, errors, timedOut, cut, denied, dropped, in, out atomic.Int64
+	open, requests, errors, timedOut, cut, denied, dropped, shed, in, out atomic.Int64
 
-	_ [128 - 9*8]byte
+	_ [128 - 10*8]byte
 }
 
 func (t *tally) attach(loops int) {
@@ -103,7 +105,7 @@ func (t *tally) sum() Counts {
 		c.add(Counts{
 			Connections: n.open.Load(), Requests: n.requests.Load(), Errors: n.errors.Load(),
 			TimedOut: n.timedOut.Load(), Cut: n.cut.Load(),
-			Denied: n.denied.Load(), Dropped: n.dropped.Load(), BytesIn: n.in.Load(), BytesOut: n.out.Load(),
+			Denied: n.denied.Load(), Dropped: n.dropped.Load(), Shed: n.shed.Load(), BytesIn: n.in.Load(), BytesOut: n.out.Load(),
 		})
 	}
 	return c

@@ -160,6 +160,7 @@ func (c *httpConn) dial() bool {
 			c.noServer()
 			return true
 		}
+		c.worker.relieve()
 		c.wait(minBackoff)
 		return true
 	default:

@@ -107,12 +107,14 @@ func TestHTTPKilledServers(t *testing.T) {
 	_, k, h := web(t, 2, httpListenerOf(endpoints...))
 	var stop atomic.Bool
 	var gets, posts, failed atomic.Int64
+	var rounds [8]atomic.Int64 // of each client
 	var running sync.WaitGroup
-	for client := range 8 {
+	for client := range rounds {
 		c := browser(t)
 		running.Go(func() {
 			defer c.CloseIdleConnections()
 			for n := 0; !stop.Load() || gets.Load() < requests || posts.Load() < requests; n++ {
+				rounds[client].Add(1)
 				if n%2 == 0 {
 					res, err := c.Get(urlOf(k, "/"))
 					if err != nil {
@@ -144,6 +146,11 @@ func TestHTTPKilledServers(t *testing.T) {
 		v := victims[i%len(victims)]
 		v.kill()
 		v.start(t)
+		// A request is promised to survive one server, so those that have lost one come first.
+		for client := range rounds {
+			begun := rounds[client].Load()
+			eventually(t, "a client asks again", func() bool { return rounds[client].Load() > begun })
+		}
 	}
 	stop.Store(true)
 	running.Wait()

@@ -4,18 +4,13 @@ package proxy
 
 import (
 	"bufio"
-	"bytes"
 	"fmt"
 	"io"
 	"net"
 	"net/http"
-	"net/netip"
 	"os"
-	"os/exec"
 	"runtime"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -135,107 +130,5 @@ func TestHTTPIdleConnectionsHoldNothing(t *testing.T) {
 	}
 	if n := h.Counters().Connections; n != clients+1 {
 		t.Errorf("%d connections", n)
-	}
-}
-
-// starvedSite in the environment makes the test binary a balancer of HTTP with few
-// descriptors in front of that backend.
-const starvedSite = "PROXY_TEST_STARVED_SITE"
-
-// starvedHTTP runs that balancer: it prints its endpoint, then on every line of standard
-// input how often it paused and what it counted, until the input ends.
-func starvedHTTP() bool {
-	backend := os.Getenv(starvedSite)
-	if backend == "" {
-		return false
-	}
-	limit := syscall.Rlimit{Cur: 128, Max: 128}
-	if err := syscall.Setrlimit(syscall.RLIMIT_NOFILE, &limit); err != nil {
-		panic(err)
-	}
-	s, err := New(Options{Loops: 2})
-	if err != nil {
-		panic(err)
-	}
-	k, err := s.Bind(anyPort)
-	if err != nil {
-		panic(err)
-	}
-	l := httpListenerOf(netip.MustParseAddrPort(backend))
-	l.RequestTimeout, l.IdleTimeout = 500*time.Millisecond, 500*time.Millisecond
-	if err := l.Prepare(); err != nil {
-		panic(err)
-	}
-	h := handle(l, nil)
-	k.Serve(h)
-	fmt.Println(k.Endpoint())
-	for in := bufio.NewScanner(os.Stdin); in.Scan(); {
-		n := h.Counters()
-		fmt.Println(s.AcceptPauses(), n.Connections, n.Requests, n.Errors)
-	}
-	s.Close()
-	return true
-}
-
-// TestHTTPOutOfDescriptors has more slow clients than descriptors: the rest wait until
-// those have had their time, and everybody who asks properly is answered.
-func TestHTTPOutOfDescriptors(t *testing.T) {
-	backend := startBackend(t, serveFast)
-	child := exec.Command(os.Args[0])
-	child.Env = append(os.Environ(), starvedSite+"="+backend.String())
-	child.Stderr = os.Stderr
-	in, _ := child.StdinPipe()
-	out, _ := child.StdoutPipe()
-	if err := child.Start(); err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() {
-		in.Close()
-		if err := child.Wait(); err != nil {
-			t.Error(err)
-		}
-	})
-	lines := bufio.NewReader(out)
-	line, _ := lines.ReadString('\n')
-	k := &Socket{endpoint: netip.MustParseAddrPort(strings.TrimSpace(line))}
-	status := func() (pauses, connections, requests, errors int) {
-		fmt.Fprintln(in)
-		line, _ := lines.ReadString('\n')
-		if _, err := fmt.Sscan(line, &pauses, &connections, &requests, &errors); err != nil {
-			t.Fatalf("%q: %v", line, err)
-		}
-		return pauses, connections, requests, errors
-	}
-	const slow, good = 200, 200
-	var running sync.WaitGroup
-	var late, served atomic.Int64
-	for range slow {
-		c := connect(t, k)
-		running.Go(func() {
-			io.WriteString(c, "GET / HTTP/1.1\r\nHo")
-			b, err := io.ReadAll(c)
-			if err == nil && bytes.HasPrefix(b, []byte("HTTP/1.1 408 ")) {
-				late.Add(1)
-			}
-			c.Close()
-		})
-	}
-	eventually(t, "accepting pauses", func() bool { n, _, _, _ := status(); return n > 0 })
-	for range good {
-		c := connect(t, k)
-		running.Go(func() {
-			io.WriteString(c, getLine("/"))
-			if res, err := http.ReadResponse(bufio.NewReader(c), nil); err == nil && res.StatusCode == 200 {
-				served.Add(1)
-			} else {
-				t.Errorf("%v, %v", res, err)
-			}
-			c.Close()
-		})
-	}
-	running.Wait()
-	eventually(t, "nobody is connected", func() bool { _, n, _, _ := status(); return n == 0 })
-	if _, _, requests, errors := status(); late.Load() != slow || served.Load() != good || requests != slow+good || errors != 0 {
-		t.Errorf("%d slow and %d good clients were answered; %d requests counted, %d errors", late.Load(), served.Load(), requests, errors)
 	}
 }

@@ -38,10 +38,11 @@ type Server struct {
 
 // worker is one loop's share of the data plane.
 type worker struct {
-	loop  *netloop.Loop
-	conns conn  // sentinel of the list of all connections of this loop
-	free  *conn // records to use again, linked by next
-	kept  int   // length of free
+	server *Server
+	loop   *netloop.Loop
+	conns  conn  // sentinel of the list of all connections of this loop
+	free   *conn // records to use again, linked by next
+	kept   int   // length of free
 
 	https    httpConn  // sentinel of the list of all clients of HTTP listeners
 	freeHTTP *httpConn // records to use again
@@ -55,9 +56,14 @@ type worker struct {
 	shook   int    // steps of handshakes in the turn of shookAt
 	shookAt int64
 
+	idleLists     []*idleList // of all endpoints
+	idleUpstreams int         // connections in them
+	upstreamLimit int         // of those
+
 	udp udpLoop
 
 	pauses atomic.Int64
+	spared atomic.Int64
 }
 
 // New starts the loops, and with them sets GOMAXPROCS; see [netloop.Start].
@@ -68,7 +74,7 @@ func New(opt Options) (*Server, error) {
 	}
 	s := &Server{set: set, connectTimeout: connectTimeout, sockets: make(map[*Socket]struct{}), udpSockets: make(map[*UDPSocket]struct{}), upstreams: make(map[netip.AddrPort]*upstream)}
 	for _, loop := range set.Loops() {
-		w := &worker{loop: loop, h2: http2.NewPool()}
+		w := &worker{server: s, loop: loop, h2: http2.NewPool(), upstreamLimit: upstreamLimit(loop, len(set.Loops()))}
 		w.conns.next, w.conns.prev = &w.conns, &w.conns
 		w.https.next, w.https.prev = &w.https, &w.https
 		w.h2s.next, w.h2s.prev = &w.h2s, &w.h2s
@@ -87,6 +93,16 @@ func (s *Server) AcceptPauses() int64 {
 	var n int64
 	for _, w := range s.workers {
 		n += w.pauses.Load()
+	}
+	return n
+}
+
+// Spared counts the connections to servers that might have had another request but were
+// closed, because too many waited or the process was short of descriptors.
+func (s *Server) Spared() int64 {
+	var n int64
+	for _, w := range s.workers {
+		n += w.spared.Load()
 	}
 	return n
 }

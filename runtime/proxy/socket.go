@@ -110,18 +110,26 @@ func (a *acceptor) accept() bool {
 	case unix.EAGAIN:
 		return false
 	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:
-		a.pause()
-		return false
+		return a.relieved()
 	default:
 		return true // that connection died in the queue
 	}
 	a.worker.open(a.socket, fd, source)
 	if a.worker.loop.Scarce(fd) {
-		a.pause()
-		return false
+		return a.relieved()
 	}
 	a.backoff = 0
 	return true
+}
+
+// relieved makes room for the next client, or pauses where there is none to make.
+func (a *acceptor) relieved() bool {
+	if a.worker.relieve() {
+		return true
+	}
+	a.worker.relieveOthers()
+	a.pause()
+	return false
 }
 
 // pause stops accepting for a while, longer each time that it helped nothing: connections queue in the
@@ -137,8 +145,7 @@ func (a *acceptor) Expired() {
 	switch {
 	case !a.listening:
 		a.listen()
-	case !a.worker.loop.Spare():
-		a.pause()
+	case !a.worker.loop.Spare() && !a.relieved():
 	default:
 		a.Ready(0)
 	}

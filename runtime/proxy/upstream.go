@@ -13,8 +13,17 @@ import (
 	"slbctl/runtime/netloop"
 )
 
-// keepalive is how long a connection to a server waits for its next request.
-const keepalive = 60 * time.Second
+const (
+	keepalive = 60 * time.Second // that a connection to a server waits for its next request
+
+	// keptUpstreams is how many a loop lets wait at one endpoint. That is as many requests
+	// as it may have sent there at once without having to connect again for the next ones.
+	keptUpstreams = 1024
+)
+
+// upstreamLimit is how many may wait on a loop in all: a quarter of the descriptors,
+// shared evenly by the loops, since they may be of no use to anybody any more.
+func upstreamLimit(loop *netloop.Loop, loops int) int { return max(1, loop.Descriptors()/4/loops) }
 
 // upstream is the connections to one endpoint that wait for a request. Each loop
 // has its own, so that taking one needs no lock.
@@ -25,10 +34,11 @@ type upstream struct{ lists []idleList }
 type idleList struct {
 	worker         *worker
 	newest, oldest *serverConn
+	size           int           // from newest to oldest
 	servers        []*h2Server   // connections that requests share, of a server that speaks h2c
 	timer          netloop.Timer // armed while the list is not empty
 
-	_ [128 - 6*8 - 40]byte // loops stay out of each other's cache lines
+	_ [128 - 7*8 - 40]byte // loops stay out of each other's cache lines
 }
 
 // upstreamOf finds or makes the upstream of an endpoint. The caller holds s.mu.
@@ -40,6 +50,7 @@ func (s *Server) upstreamOf(ep netip.AddrPort) *upstream {
 			l := &u.lists[i]
 			l.worker = s.workers[i]
 			l.timer.Init(l)
+			l.worker.loop.Post(func() { l.worker.idleLists = append(l.worker.idleLists, l) })
 		}
 		s.upstreams[ep] = u
 	}
@@ -66,7 +77,20 @@ func (s *Server) closeIdle(ep netip.AddrPort) {
 	}
 }
 
+// push lets a connection wait. When as many wait as may, the one that has waited longest
+// goes, and where none waits at this endpoint the new one.
 func (l *idleList) push(s *serverConn) {
+	w := l.worker
+	if l.size >= keptUpstreams || w.idleUpstreams >= w.upstreamLimit {
+		w.spared.Add(1)
+		if l.oldest == nil {
+			s.close()
+			return
+		}
+		l.oldest.close()
+	}
+	l.size++
+	w.idleUpstreams++
 	s.idle, s.since = true, l.worker.loop.Now()
 	s.next = l.newest
 	if s.next != nil {
@@ -87,6 +111,8 @@ func (l *idleList) pop() *serverConn {
 }
 
 func (l *idleList) remove(s *serverConn) {
+	l.size--
+	l.worker.idleUpstreams--
 	s.idle = false
 	if s.prev != nil {
 		s.prev.next = s.next
