@@ -147,7 +147,7 @@ func TestResetPasses(t *testing.T) {
 }
 
 func TestIdleConnectionIsResetOnBothEnds(t *testing.T) {
-	const timeout = 50 * time.Millisecond
+	const timeout = 200 * time.Millisecond
 	ended := make(chan error, 1)
 	l := listenerOf(startBackend(t, func(c *net.TCPConn) {
 		_, err := io.Copy(c, c)

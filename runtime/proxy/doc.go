@@ -54,6 +54,6 @@
 // the kernel knows of no end of, and never twice.
 //
 // Every exchange ends in one line of the access log, at the latest in close; an exchange
-// is over when its answer is complete or its connection gone. In flight are those that have
-// a server: Active is 0 when nothing is open.
+// is over when its answer is complete or its client gone. In flight are those that have
+// a server, also when their client has gone (see orphan).
 package proxy

@@ -434,9 +434,11 @@ func (c *httpConn) linger() {
 	}
 }
 
-// gone ends an exchange whose client has left.
+// gone ends an exchange whose client has left. What the server has been asked for may
+// run on.
 func (c *httpConn) gone() {
 	c.status = statusClientGone
+	c.abandon()
 	c.close()
 }
 

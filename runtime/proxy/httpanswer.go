@@ -117,7 +117,12 @@ func (c *httpConn) interim() bool {
 	}
 	w := c.worker
 	w.http.head = w.http.response.AppendHead(w.http.head[:0], &http1.Back{})
-	return c.send(w.http.head)
+	c.stage = settling // without the client nobody goes on with what was read behind this
+	if !c.send(w.http.head) {
+		return false
+	}
+	c.stage = asking
+	return true
 }
 
 // badAnswer tells the client that its server's answer cannot be understood.

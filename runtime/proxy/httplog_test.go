@@ -121,7 +121,7 @@ func TestHTTPEveryEndIsLoggedOnce(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := httpListenerOf(backend)
-			l.RequestTimeout, l.IdleTimeout = 400*time.Millisecond, 50*time.Millisecond
+			l.RequestTimeout, l.IdleTimeout = 400*time.Millisecond, 200*time.Millisecond
 			ruleTo(l, "r", "ruled", "/only", backend)
 			ruleTo(l, "d", "down", "", closedPort(t))
 			ruleTo(l, "m", "moved", "", netip.AddrPort{}).Redirect = &balance.Redirect{Scheme: "https", Code: 302}

@@ -15,9 +15,11 @@ const (
 )
 
 // relieve frees descriptors, so that new clients can come in: connections to servers
-// that wait for a request, and where there are none, the clients that have kept the
-// balancer waiting longest. It reports whether any came free.
-func (w *worker) relieve() bool { return w.closeUpstreams() > 0 || w.shed() > 0 }
+// that wait for a request, then requests whose clients have gone, and where there are none,
+// the clients that have kept the balancer waiting longest. It reports whether any came free.
+func (w *worker) relieve() bool {
+	return w.closeUpstreams() > 0 || w.endOrphans() > 0 || w.shed() > 0
+}
 
 // relieveOthers makes the other loops do so, when this one has nothing to give.
 func (w *worker) relieveOthers() {
@@ -39,6 +41,16 @@ func (w *worker) closeUpstreams() (closed int) {
 	}
 	w.spared.Add(int64(closed))
 	return closed
+}
+
+// endOrphans gives up on requests whose clients have gone, the oldest first.
+func (w *worker) endOrphans() (ended int) {
+	for ; w.orphans.size > 0 && ended < reliefBatch; ended++ {
+		o := w.orphans.next
+		o.lane.cut.Add(1)
+		o.end(false)
+	}
+	return ended
 }
 
 // waiter is a client that lets the balancer wait.

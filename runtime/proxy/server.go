@@ -49,6 +49,8 @@ type worker struct {
 	keptHTTP int
 	http     httpScratch
 
+	orphans orphans
+
 	h2s h2Conn      // sentinel of the list of all clients that speak HTTP/2
 	h2  *http2.Pool // what their connections share
 
@@ -77,6 +79,8 @@ func New(opt Options) (*Server, error) {
 		w := &worker{server: s, loop: loop, h2: http2.NewPool(), upstreamLimit: upstreamLimit(loop, len(set.Loops()))}
 		w.conns.next, w.conns.prev = &w.conns, &w.conns
 		w.https.next, w.https.prev = &w.https, &w.https
+		w.orphans.next, w.orphans.prev = &w.orphans.orphan, &w.orphans.orphan
+		w.orphans.limit = w.upstreamLimit
 		w.h2s.next, w.h2s.prev = &w.h2s, &w.h2s
 		w.udp = udpLoop{loop: loop, receivers: make(map[*receiver]struct{}), limit: sessionLimit(loop, len(set.Loops()))}
 		s.workers = append(s.workers, w)
@@ -166,6 +170,9 @@ func (w *worker) resetAll() {
 	for w.https.next != &w.https {
 		w.https.next.abort()
 	}
+	for w.orphans.size > 0 {
+		w.orphans.next.end(false)
+	}
 }
 
 // eachAssigned calls f for every flow of the worker that has a server; timed makes its
@@ -180,6 +187,9 @@ func (w *worker) eachAssigned(f func(a *assignment, timed func())) {
 		if c.backend != nil {
 			f(&c.assignment, func() { c.arm(w.loop.Now()) })
 		}
+	}
+	for o := w.orphans.next; o != &w.orphans.orphan; o = o.next {
+		f(&o.assignment, o.arm)
 	}
 	for r := range w.udp.receivers {
 		for s := r.list.next; s != &r.list; s = s.next {

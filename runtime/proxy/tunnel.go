@@ -21,6 +21,7 @@ func (c *httpConn) switchProtocols(b []byte, n int) {
 	c.status = http.StatusSwitchingProtocols
 	w.http.head = append(w.http.response.AppendHead(w.http.head[:0], &http1.Back{}), b[n:]...)
 	c.lane.out.Add(int64(len(w.http.head)))
+	c.stage = settling // there is no answer to wait for without the client
 	if !c.send(w.http.head) {
 		return
 	}

@@ -147,7 +147,8 @@ type serverConn struct {
 	next, prev *serverConn // in the idle list
 	worker     *worker
 	home       *idleList
-	client     *httpConn // nil = idle
+	client     *httpConn // nil = idle, or
+	orphan     *orphan   // the request under way has no client any more
 	fd         int
 	h2         *h2Server // whose stream it is; nil = it has a socket of its own
 	stream     *http2.Stream
@@ -186,6 +187,8 @@ func (s *serverConn) Ready(ev netloop.Events) {
 		if s.readable {
 			s.close() // it has ended, or says something that nobody asked for
 		}
+	case s.orphan != nil:
+		s.orphan.receive()
 	case !s.connected:
 		s.dialed(ev)
 	default:
