@@ -30,6 +30,11 @@ func finishListener(d *decoder, s *site, target any) {
 		d.errorf(s.at("proxy_protocol"), "Not for this listener", "Write proxy_protocol = \"v2\".",
 			"Version 1 of the PROXY protocol has no form for UDP.")
 	}
+	if l.Protocol == ProtocolUDP && l.AcceptProxyProtocol {
+		d.errorf(s.at("accept_proxy_protocol"), "Not for this listener", "Remove it, or write proxy_protocol = \"v2\" to tell the servers who sends.",
+			"A udp listener takes no header of the PROXY protocol: it comes with a flow's first datagram, and whoever misses that one "+
+				"cannot tell whose the rest is.")
+	}
 	if types := checkTypes[l.Protocol]; types != nil && !slices.Contains(types, l.HealthCheck.Type) {
 		d.errorf(s.child("health_check", 0).at("type"), "Not for this listener", "",
 			"The servers of %s listeners are probed with %s, not %q.", l.Protocol, either(types), l.HealthCheck.Type)

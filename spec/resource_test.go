@@ -85,7 +85,8 @@ func randomListener(t *rapid.T, b *strings.Builder, port int, v6 bool) {
 		maybe(t, b, "health_check { port = %d }", 1, 65535)
 		maybe(t, b, "persistence_timeout = %d", 0, 3600)
 		maybe(t, b, "established_timeout = \"%dms\"", 10, 900000)
-		maybe(t, b, "proxy_protocol = \"v2\"\n  accept_proxy_protocol = true # %d", 0, 1)
+		maybe(t, b, "proxy_protocol = \"v2\" # %d", 0, 1)
+		maybe(t, b, fmt.Sprintf("accept_proxy_protocol = %v", protocol == "tcp")+" # %d", 0, 1)
 		maybe(t, b, "server_group = server_group.pair # %d", 0, 1)
 		if protocol == "udp" {
 			maybe(t, b, "scheduler = \"qch\"\n  quic_id_length = %d", 1, 20)
