@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"runtime"
 	"sync"
 	"syscall"
@@ -24,7 +25,15 @@ func TestMain(m *testing.M) {
 	if starved() || starvedHTTP() || victim() {
 		return
 	}
-	goleak.VerifyTestMain(m)
+	before, _ := os.ReadDir("/proc/self/fd")
+	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
+		after, _ := os.ReadDir("/proc/self/fd")
+		if code == 0 && len(after) > len(before)+3 { // what the runtime has opened for itself
+			fmt.Printf("%d descriptors open after the tests, %d before\n", len(after), len(before))
+			code = 1
+		}
+		os.Exit(code)
+	}))
 }
 
 const patience = 10 * time.Second // what must happen at once on a slow machine
