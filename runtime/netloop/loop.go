@@ -56,6 +56,7 @@ type Loop struct {
 	scratch []byte
 	pool    pool
 	scarce  int // see Scarce
+	last    int // see Dial
 
 	mu      sync.Mutex
 	posts   []func()

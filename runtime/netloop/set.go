@@ -29,7 +29,7 @@ func Start(n int) (*Set, error) {
 		n = cores
 	}
 	runtime.GOMAXPROCS(n + max(1, cores/4))
-	scarce := scarceDescriptors()
+	scarce, last := scarceDescriptors()
 	s := &Set{}
 	start := time.Now()
 	for i := range n {
@@ -38,7 +38,7 @@ func Start(n int) (*Set, error) {
 			s.Close()
 			return nil, err
 		}
-		l.scarce = scarce
+		l.scarce, l.last = scarce, last
 		s.loops = append(s.loops, l)
 		s.ended.Go(func() {
 			// Never unlocked: the thread ends with the goroutine, so its
@@ -97,14 +97,16 @@ func (l *Loop) Spare() bool {
 	return !l.Scarce(fd)
 }
 
-// scarceDescriptors is the descriptor number from which on the rest is left to
-// the process's other work: its control socket, its probes and files.
-func scarceDescriptors() int {
+// scarceDescriptors is the descriptor number from which on strangers get none, so that
+// those who are here can be served, and the one from which on the rest is left to the
+// process's other work: its control socket, its probes and files.
+func scarceDescriptors() (scarce, last int) {
 	const reserve = 64
 	var limit unix.Rlimit
 	if unix.Getrlimit(unix.RLIMIT_NOFILE, &limit) != nil || limit.Cur > math.MaxInt32 {
-		return math.MaxInt32
+		return math.MaxInt32, math.MaxInt32
 	}
 	n := int(limit.Cur)
-	return n - min(reserve, n/4)
+	kept := min(reserve, n/4)
+	return n - kept, n - kept/2
 }

@@ -55,13 +55,17 @@ func Accept(fd int) (int, netip.AddrPort, unix.Errno) {
 
 // Dial begins to connect a new socket to sa from the default source address,
 // without delay of small segments. The connection stands, or has failed, when
-// the loop reports Out or Err.
-func Dial(sa *Sockaddr) (int, unix.Errno) {
+// the loop reports Out or Err. It leaves the last descriptors to others: EMFILE then.
+func (l *Loop) Dial(sa *Sockaddr) (int, unix.Errno) {
 	r, _, e := unix.RawSyscall(unix.SYS_SOCKET, uintptr(sa.family()), unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
 	if e != 0 {
 		return -1, e
 	}
 	fd := int(r)
+	if fd >= l.last {
+		closeFD(fd)
+		return -1, unix.EMFILE
+	}
 	setOption(fd, unix.IPPROTO_TCP, unix.TCP_NODELAY, 1)
 	setOption(fd, unix.SOL_SOCKET, unix.SO_OOBINLINE, 1)
 	_, _, e = unix.RawSyscall(unix.SYS_CONNECT, r, uintptr(unsafe.Pointer(&sa.raw)), uintptr(sa.len))

@@ -141,7 +141,7 @@ func (c *conn) dial() {
 			return
 		}
 		c.take(p, i, loop.Index())
-		fd, errno := netloop.Dial(&p.servers[i].addr)
+		fd, errno := loop.Dial(&p.servers[i].addr)
 		switch errno {
 		case 0:
 			c.phase = dialing

@@ -10,6 +10,7 @@ import (
 	"net/netip"
 	"os"
 	"runtime"
+	"strings"
 	"sync"
 	"syscall"
 	"testing"
@@ -25,15 +26,25 @@ func TestMain(m *testing.M) {
 	if starved() || starvedHTTP() || victim() {
 		return
 	}
-	before, _ := os.ReadDir("/proc/self/fd")
+	before := openSockets()
 	goleak.VerifyTestMain(m, goleak.Cleanup(func(code int) {
-		after, _ := os.ReadDir("/proc/self/fd")
-		if code == 0 && len(after) > len(before)+3 { // what the runtime has opened for itself
-			fmt.Printf("%d descriptors open after the tests, %d before\n", len(after), len(before))
+		if after := openSockets(); code == 0 && after > before {
+			fmt.Printf("%d sockets are open after the tests, %d were before\n", after, before)
 			code = 1
 		}
 		os.Exit(code)
 	}))
+}
+
+// openSockets counts the process's sockets.
+func openSockets() (n int) {
+	files, _ := os.ReadDir("/proc/self/fd")
+	for _, f := range files {
+		if to, _ := os.Readlink("/proc/self/fd/" + f.Name()); strings.HasPrefix(to, "socket:") {
+			n++
+		}
+	}
+	return n
 }
 
 const patience = 10 * time.Second // what must happen at once on a slow machine

@@ -149,7 +149,7 @@ func (c *httpConn) mayRepeat() bool { return c.idempotent && c.sent }
 // failed at once, and another is to be tried.
 func (c *httpConn) dial() bool {
 	loop := c.worker.loop
-	fd, errno := netloop.Dial(&c.pool.servers[c.index].addr)
+	fd, errno := loop.Dial(&c.pool.servers[c.index].addr)
 	switch errno {
 	case 0:
 	case unix.EMFILE, unix.ENFILE, unix.ENOBUFS, unix.ENOMEM:

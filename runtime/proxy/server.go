@@ -173,6 +173,11 @@ func (w *worker) resetAll() {
 	for w.orphans.size > 0 {
 		w.orphans.next.end(false)
 	}
+	for _, l := range w.idleLists {
+		for len(l.servers) > 0 {
+			l.servers[0].broken()
+		}
+	}
 }
 
 // eachAssigned calls f for every flow of the worker that has a server; timed makes its
