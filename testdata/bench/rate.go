@@ -80,7 +80,7 @@ func (m *rateMeter) dial(c *rateConn) {
 	c.sent, c.received, c.started = false, 0, time.Now()
 	m.open++
 	var errno unix.Errno
-	if c.fd, errno = netloop.Dial(&m.target); errno != 0 {
+	if c.fd, errno = m.loop.Dial(&m.target); errno != 0 {
 		c.done(fmt.Errorf("connect: %w", errno))
 		return
 	}
