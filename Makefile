@@ -45,9 +45,9 @@ tools:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./cmd/slbctl ./spec ./planner ./planner/state ./runtime/balance ./runtime/http1 ./runtime/netloop ./runtime/proxy ./sim
 
-# bench-peers takes ten minutes; ROW=http-64,tcp-bulk selects rows, ROUNDS=n
+# bench-peers takes a quarter of an hour; ROW=http-64,tcp-bulk selects rows, ROUNDS=n
 # and DURATION=seconds set how often and how long each program is measured. It installs
-# HAProxy, nginx and wrk, for which it must be root once.
+# HAProxy, nginx, wrk and h2load, for which it must be root once.
 bench-peers: build
 	./testdata/bench/install.sh
 	$(GO) run ./testdata/bench -slbctl bin/slbctl -row "$(ROW)" -rounds $(or $(ROUNDS),3) -duration $(or $(DURATION),4)

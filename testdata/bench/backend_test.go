@@ -108,7 +108,7 @@ func TestBackendCounts(t *testing.T) {
 	}
 	c := dial(t, ep)
 	for range 5 {
-		if err := ask(c, []byte("GET / HTTP/1.1\r\n\r\n")); err != nil {
+		if err := ask(c, []byte("GET / HTTP/1.1\r\n\r\n"), false); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -135,37 +135,40 @@ func TestGeneratorsMeasure(t *testing.T) {
 	}
 }
 
+// says runs a server that answers the same to whatever comes, and ends.
+func says(t *testing.T, answer string) netip.AddrPort {
+	t.Helper()
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { l.Close() })
+	go func() {
+		for {
+			c, err := l.Accept()
+			if err != nil {
+				return
+			}
+			c.Read(make([]byte, 1024))
+			io.WriteString(c, answer)
+			c.Close()
+		}
+	}()
+	return l.Addr().(*net.TCPAddr).AddrPort()
+}
+
 // TestGeneratorsReportFailure proves that a proxy cannot look fast by failing.
 func TestGeneratorsReportFailure(t *testing.T) {
-	closed := func(answer string) netip.AddrPort {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		t.Cleanup(func() { l.Close() })
-		go func() {
-			for {
-				c, err := l.Accept()
-				if err != nil {
-					return
-				}
-				c.Read(make([]byte, 1024))
-				io.WriteString(c, answer)
-				c.Close()
-			}
-		}()
-		return l.Addr().(*net.TCPAddr).AddrPort()
-	}
 	const d = 50 * time.Millisecond
 	short := string(response(bytes.Repeat([]byte("x"), smallBody))[:40])
-	for name, ep := range map[string]netip.AddrPort{"no answer": closed(""), "part of one": closed(short)} {
+	for name, ep := range map[string]netip.AddrPort{"no answer": says(t, ""), "part of one": says(t, short)} {
 		if l, err := measureRate(ep, 2, d); err == nil {
 			t.Errorf("%s: rate %+v without an error", name, l)
 		}
 		if l, err := measureBulk(ep, d); err == nil {
 			t.Errorf("%s: bulk %+v without an error", name, l)
 		}
-		if _, err := holdIdle(ep, "x", "/", 1); err == nil {
+		if _, err := holdIdle(ep, "x", "/", false, 1); err == nil {
 			t.Errorf("%s: idle without an error", name)
 		}
 	}

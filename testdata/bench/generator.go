@@ -37,7 +37,7 @@ func wrk(body int, headers ...string) generator {
 		for _, h := range headers {
 			args = append(args, "-H", h)
 		}
-		args = append(args, fmt.Sprintf("http://%s%s%d", j.target.Endpoint, j.target.Path, body))
+		args = append(args, fmt.Sprintf("%s://%s%s%d", j.target.scheme(), j.target.Endpoint, j.target.Path, body))
 		out, err := output(ctx, pinned(j.cores, "wrk", args...))
 		if err != nil {
 			return load{}, err
@@ -59,7 +59,7 @@ func own(name string) generator {
 
 func ownCommand(name string, j job) *exec.Cmd {
 	return pinned(j.cores, self(), name, "-endpoint", j.target.Endpoint.String(), "-host", j.target.Host, "-path", j.target.Path,
-		"-connections", strconv.Itoa(j.connections), "-duration", j.duration.String())
+		"-connections", strconv.Itoa(j.connections), "-duration", j.duration.String(), fmt.Sprint("-tls=", j.target.Roots != nil))
 }
 
 func decodeLoad(out []byte) (l load, err error) {

@@ -1,5 +1,5 @@
 #!/bin/sh
-# Installs from Debian what the comparison runs against and with: HAProxy, nginx and wrk.
+# Installs from Debian what the comparison runs against and with: HAProxy, nginx, wrk and h2load.
 set -eu
 
 packages=""
@@ -7,6 +7,7 @@ command -v haproxy >/dev/null || packages="$packages haproxy"
 command -v nginx >/dev/null || packages="$packages nginx-light"
 [ -e /usr/lib/nginx/modules/ngx_stream_module.so ] || nginx -V 2>&1 | grep -q -e '--with-stream ' || packages="$packages libnginx-mod-stream"
 command -v wrk >/dev/null || packages="$packages wrk"
+command -v h2load >/dev/null || packages="$packages nghttp2-client"
 command -v taskset >/dev/null || packages="$packages util-linux"
 [ -n "$packages" ] || exit 0
 

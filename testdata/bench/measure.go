@@ -201,7 +201,7 @@ func (r row) checkServer(l load, c counters) error {
 		return fmt.Errorf("%d requests were answered but the server got %d: not every request was passed on", l.Requests, c.Requests)
 	}
 	// Probes, and the few that a proxy closes and opens again.
-	spare := int64(r.connections) + 16 + c.Requests/100
+	spare := int64(r.connections*max(1, r.streams)) + 16 + c.Requests/100
 	if r.keepsServers && c.Accepted > spare {
 		return fmt.Errorf("%d requests took %d connections to the server: they are not kept alive", c.Requests, c.Accepted)
 	}

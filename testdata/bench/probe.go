@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -15,24 +16,38 @@ import (
 type target struct {
 	Endpoint netip.AddrPort
 	Host     string
-	Path     string // with a slash at the end
-	Cookie   string // "name=value", or empty
+	Path     string         // with a slash at the end
+	Cookie   string         // "name=value", or empty
+	Roots    *x509.CertPool // nil = without TLS
+	HTTP2    bool
 }
 
 // targetOf is what matches the last rule of a setup.
 func targetOf(s setup) target {
-	t := target{Endpoint: s.Endpoint, Host: s.Endpoint.String(), Path: "/"}
+	t := target{Endpoint: s.Endpoint, Host: s.Endpoint.String(), Path: "/", Roots: s.Roots, HTTP2: s.HTTP2}
 	if n := len(s.Rules); n > 0 {
 		t.Host, t.Path = s.Rules[n-1].Domain, s.Rules[n-1].URL+"/"
 	}
 	return t
 }
 
+func (t target) scheme() string {
+	if t.Roots != nil {
+		return "https"
+	}
+	return "http"
+}
+
 // get asks for one page, on a connection of its own.
 func (t target) get(name string) (*http.Response, string, error) {
-	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true}
+	transport := &http.Transport{DisableKeepAlives: true, DisableCompression: true, Protocols: &http.Protocols{}}
+	transport.Protocols.SetHTTP1(!t.HTTP2)
+	transport.Protocols.SetHTTP2(t.HTTP2)
+	if t.Roots != nil {
+		transport.TLSClientConfig = clientTLS(t.Host, t.Roots)
+	}
 	client := http.Client{Transport: transport, Timeout: patience}
-	r, err := http.NewRequest(http.MethodGet, "http://"+t.Endpoint.String()+t.Path+name, nil)
+	r, err := http.NewRequest(http.MethodGet, t.scheme()+"://"+t.Endpoint.String()+t.Path+name, nil)
 	if err != nil {
 		return nil, "", err
 	}
@@ -64,6 +79,15 @@ func (t target) probe(s setup) (target, error) {
 	}
 	if s.HTTP && !strings.Contains(strings.ToLower(head), "\r\nx-forwarded-for: 127.0.0.1\r\n") {
 		return t, fmt.Errorf("the server got no X-Forwarded-For, so this is no HTTP proxy: %q", head)
+	}
+	if s.TLS {
+		protocol := ""
+		if s.HTTP2 {
+			protocol = "h2"
+		}
+		if err := secured(resp.TLS, protocol); err != nil {
+			return t, err
+		}
 	}
 	if !s.Everything {
 		return t, nil

@@ -68,12 +68,17 @@ func (m *rateMeter) result(took time.Duration) (load, error) {
 	if len(m.latency) == 0 {
 		return load{}, errors.New("no connection was answered")
 	}
-	slices.Sort(m.latency)
+	return loadOf(m.latency, took), nil
+}
+
+// loadOf is what so many requests were that took a while together.
+func loadOf(latency []time.Duration, took time.Duration) load {
+	slices.Sort(latency)
 	at := func(q float64) float64 {
-		return float64(m.latency[int(q*float64(len(m.latency)-1))].Nanoseconds()) / 1e3
+		return float64(latency[int(q*float64(len(latency)-1))].Nanoseconds()) / 1e3
 	}
-	n := float64(len(m.latency))
-	return load{Requests: int64(n), Amount: n, Rate: n / took.Seconds(), P50: at(0.5), P99: at(0.99)}, nil
+	n := float64(len(latency))
+	return load{Requests: int64(n), Amount: n, Rate: n / took.Seconds(), P50: at(0.5), P99: at(0.99)}
 }
 
 func (m *rateMeter) dial(c *rateConn) {

@@ -17,13 +17,17 @@ var roles = map[string]func(args []string, out io.Writer) error{
 	"backend": func(args []string, _ io.Writer) error { return serveBackend(args) },
 	"rate":    generatorRole(func(r role) (load, error) { return measureRate(r.endpoint, r.connections, r.duration) }),
 	"bulk":    generatorRole(func(r role) (load, error) { return measureBulk(r.endpoint, r.duration) }),
-	"idle":    generatorRole(func(r role) (load, error) { return holdIdle(r.endpoint, r.host, r.path, r.connections) }),
+	"shakes": generatorRole(func(r role) (load, error) {
+		return measureShakes(r.endpoint, r.host, r.path, r.connections, r.duration)
+	}),
+	"idle": generatorRole(func(r role) (load, error) { return holdIdle(r.endpoint, r.host, r.path, r.tls, r.connections) }),
 }
 
 // role is what a generator is told.
 type role struct {
 	endpoint    netip.AddrPort
 	host, path  string
+	tls         bool
 	connections int
 	duration    time.Duration
 }
@@ -35,6 +39,7 @@ func generatorRole(generate func(role) (load, error)) func([]string, io.Writer) 
 		flags.TextVar(&r.endpoint, "endpoint", netip.AddrPort{}, "where to connect to")
 		flags.StringVar(&r.host, "host", "", "name of the server")
 		flags.StringVar(&r.path, "path", "/", "page to ask for")
+		flags.BoolVar(&r.tls, "tls", false, "encrypt")
 		flags.IntVar(&r.connections, "connections", 1, "how many at a time")
 		flags.DurationVar(&r.duration, "duration", time.Second, "how long")
 		if err := flags.Parse(args); err != nil {

@@ -13,9 +13,11 @@ type row struct {
 	name  string
 	title string
 	setup setup
-	// connections is how many the generator keeps open; with keepsServers the proxy
-	// must not need many more towards its servers.
+	// connections is how many the generator keeps open, streams how many requests at a
+	// time it has on each, 0 = 1; with keepsServers the proxy must not need many more
+	// connections towards its servers than requests at a time.
 	connections  int
+	streams      int
 	keepsServers bool
 	generate     generator // nil: idle connections are measured
 	// shared lets everything run on both cores, nothing pinned, the proxy with two loops.
@@ -54,11 +56,13 @@ var (
 	byteCost       = metric{"CPU ms/GiB", milliseconds, "Gbit/s", "ratio", milliseconds, lower, peers}
 	throughput     = metric{"CPU us/req", microseconds, "requests/s", "ratio of requests/s", perSecond, higher, []string{haproxy}}
 	idleMemory     = metric{"KiB/conn", perConnection, "connections", "ratio", perConnection, lower, nil}
+	idleMemoryTLS  = metric{"KiB/conn", perConnection, "connections", "ratio", perConnection, lower, peers}
 )
 
 const (
 	idleConnections = 7000
 	manyRules       = 10
+	streams         = 100
 )
 
 // rows are the lines of the comparison in order.
@@ -68,6 +72,10 @@ func rows() []row {
 	http := setup{HTTP: true, Loops: 1, Rules: rules(1)}
 	two := http
 	two.Loops = 2
+	secure := http
+	secure.TLS = true
+	h2 := secure
+	h2.HTTP2 = true
 	everything := setup{HTTP: true, Loops: 1, Rules: rules(manyRules), Everything: true}
 	return []row{
 		{name: "http-64", title: "HTTP keep-alive, 64 connections", setup: http,
@@ -90,6 +98,16 @@ func rows() []row {
 			connections: 64, keepsServers: true, generate: wrk(smallBody), shared: true, metric: throughput, goal: 1.15},
 		{name: "idle", title: fmt.Sprintf("HTTP, memory of %d idle keep-alive connections", idleConnections), setup: http,
 			connections: idleConnections, metric: idleMemory, goal: 0.7},
+		{name: "tls-64", title: "HTTPS keep-alive, 64 connections", setup: secure,
+			connections: 64, keepsServers: true, generate: wrk(smallBody), metric: requestCost, goal: 0.70},
+		{name: "tls-64k", title: "HTTPS keep-alive, 64 connections, bodies of 64 KiB", setup: secure,
+			connections: 64, keepsServers: true, generate: wrk(largeBody), metric: requestCost, goal: 0.80},
+		{name: "tls-new", title: "HTTPS, a full handshake per request, 32 at a time", setup: secure,
+			connections: 32, keepsServers: true, generate: own("shakes"), metric: requestCost, goal: 0.80},
+		{name: "h2", title: fmt.Sprintf("HTTP/2 over TLS, 8 connections of %d streams", streams), setup: h2,
+			connections: 8, streams: streams, keepsServers: true, generate: h2load(streams), metric: requestCost, goal: 0.90},
+		{name: "tls-idle", title: fmt.Sprintf("HTTPS, memory of %d idle keep-alive connections", idleConnections), setup: secure,
+			connections: idleConnections, metric: idleMemoryTLS, goal: 1.0},
 		{name: "everything", title: fmt.Sprintf("HTTP keep-alive, 64 connections, %d rules, stickiness and access log", manyRules), setup: everything,
 			connections: 64, keepsServers: true, generate: wrk(smallBody), metric: requestCost, goal: 1.0},
 	}

@@ -72,6 +72,8 @@ func TestServerHasSeenAll(t *testing.T) {
 		"some opened again": {kept, load{Requests: 10000}, counters{150, 10002}, true},
 		"one per request":   {kept, load{Requests: 10000}, counters{10000, 10000}, false},
 		"as the row wants":  {row{connections: 64}, load{Requests: 10000}, counters{10000, 10000}, true},
+		"streams":           {row{connections: 8, streams: 100, keepsServers: true}, load{Requests: 10000}, counters{800, 10800}, true},
+		"one per stream":    {row{connections: 8, streams: 100, keepsServers: true}, load{Requests: 10000}, counters{10000, 10800}, false},
 		"answered itself":   {kept, load{Requests: 10000}, counters{64, 9000}, false},
 	} {
 		if err := test.row.checkServer(test.load, test.c); (err == nil) != test.ok {

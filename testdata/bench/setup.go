@@ -3,6 +3,7 @@
 package main
 
 import (
+	"crypto/x509"
 	"embed"
 	"fmt"
 	"net"
@@ -26,6 +27,8 @@ const (
 // setup is what the configurations of all proxies are made of.
 type setup struct {
 	HTTP       bool
+	TLS        bool
+	HTTP2      bool // clients speak it; without, they do not ask for it
 	Everything bool // stickiness and access log
 	Splice     bool // HAProxy is told that what comes is long, and does not have to find out
 	Loops      int  // loops, threads or workers
@@ -36,7 +39,8 @@ type setup struct {
 	Servers      []netip.AddrPort
 	Folder       string
 	Descriptors  int
-	Connections  int // of clients, what HAProxy can promise with so many descriptors
+	Connections  int            // of clients, what HAProxy can promise with so many descriptors
+	Roots        *x509.CertPool // whom clients of TLS trust
 	Root         bool
 	StreamModule string // of nginx; empty if it is built in
 }
@@ -80,7 +84,10 @@ func (s setup) started(folder string, descriptors int) (setup, error) {
 	if _, err := os.Stat(streamModule); err == nil {
 		s.StreamModule = streamModule
 	}
-	return s, nil
+	if s.TLS {
+		s.Roots, err = s.certify()
+	}
+	return s, err
 }
 
 // write makes one file of the proxy's folder from the template of the same name.
