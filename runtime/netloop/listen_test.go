@@ -32,6 +32,61 @@ func listen(t *testing.T, ep string, n int) ([]int, netip.AddrPort) {
 	return fds, bound
 }
 
+func TestDeferAccept(t *testing.T) {
+	fds, bound := listen(t, "127.0.0.1:0", 1)
+	accept := func(milliseconds int) int {
+		t.Helper()
+		poll := []unix.PollFd{{Fd: int32(fds[0]), Events: unix.POLLIN}}
+		if _, err := unix.Poll(poll, milliseconds); err != nil {
+			t.Fatal(err)
+		}
+		fd, _, e := Accept(fds[0])
+		if e == unix.EAGAIN {
+			return -1
+		} else if e != 0 {
+			t.Fatal(e)
+		}
+		t.Cleanup(func() { unix.Close(fd) })
+		return fd
+	}
+	dial := func() net.Conn {
+		t.Helper()
+		c, err := net.Dial("tcp", bound.String())
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { c.Close() })
+		return c
+	}
+	const patience = 10_000
+
+	DeferAccept(fds[0], true)
+	c := dial()
+	if accept(0) >= 0 {
+		t.Error("a client that has said nothing was accepted")
+	}
+	if _, err := c.Write([]byte("hello")); err != nil {
+		t.Fatal(err)
+	}
+	fd := accept(patience)
+	if fd < 0 {
+		t.Fatal("a client that has spoken was not accepted")
+	}
+	b := make([]byte, 10)
+	if n, e := Recv(fd, b); e != 0 || string(b[:n]) != "hello" {
+		t.Errorf("what it has said is %q, %v", b[:n], e)
+	}
+	dial()
+	if accept(patience) < 0 {
+		t.Error("a client that says nothing at all was never accepted")
+	}
+	DeferAccept(fds[0], false)
+	dial()
+	if accept(patience) < 0 {
+		t.Error("a client was not accepted")
+	}
+}
+
 func TestListenSpreadsAndInherits(t *testing.T) {
 	for _, ep := range []string{"127.0.0.1:0", "[::1]:0"} {
 		t.Run(ep, func(t *testing.T) {

@@ -18,6 +18,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"slbctl/runtime/balance"
 	"slbctl/spec"
 )
@@ -107,6 +109,43 @@ func TestHTTPBalancesRequests(t *testing.T) {
 	}
 	if n := h.Counters(); n.Requests != 6 || n.Connections != 1 || n.Backends["a"].Requests != 3 {
 		t.Errorf("counted %+v", n)
+	}
+}
+
+// A client of HTTP is taken when it asks, one of another protocol at once: there the
+// server may be the first to speak.
+func TestHTTPTakesClientsThatAsk(t *testing.T) {
+	site := startSite(t, saying("a"))
+	_, k, h := web(t, 2, httpListenerOf(site))
+	served := func() {
+		for _, a := range k.acceptors {
+			done := make(chan struct{})
+			a.worker.loop.Post(func() { close(done) })
+			<-done
+		}
+	}
+	served()
+	c := connect(t, k)
+	served()
+	if n := h.Counters().Connections; n != 0 {
+		t.Errorf("%d clients that have not asked were taken", n)
+	}
+	io.WriteString(c, "GET / HTTP/1.1\r\nHost: a\r\n\r\n")
+	if res, err := http.ReadResponse(bufio.NewReader(c), nil); err != nil || res.StatusCode != 200 {
+		t.Fatal(res, err)
+	}
+	if n := h.Counters().Connections; n != 1 {
+		t.Errorf("%d clients, want 1", n)
+	}
+	k.Serve(handle(listenerOf(startBackend(t, sayName('b'))), nil))
+	served()
+	if b, err := io.ReadAll(connect(t, k)); err != nil || string(b) != "b" {
+		t.Errorf("the server of a silent client says %q, %v", b, err)
+	}
+	for _, a := range k.acceptors {
+		if v, err := unix.GetsockoptInt(a.fd, unix.IPPROTO_TCP, unix.TCP_DEFER_ACCEPT); err != nil || v != 0 {
+			t.Errorf("a socket of TCP defers for %d s, %v", v, err)
+		}
 	}
 }
 

@@ -26,7 +26,6 @@ type Socket struct {
 	endpoint  netip.AddrPort
 	handler   atomic.Pointer[Handler]
 	acceptors []*acceptor
-	start     sync.Once
 	closing   sync.Once
 }
 
@@ -41,15 +40,13 @@ func (k *Socket) Serve(h *Handler) {
 		h.attach(k.server)
 	}
 	k.handler.Store(h)
-	k.start.Do(func() {
-		for _, a := range k.acceptors {
-			a.worker.loop.Post(a.listen)
-		}
-	})
+	for _, a := range k.acceptors {
+		a.worker.loop.Post(a.serve)
+	}
 }
 
 // Close stops listening. Connections that have come until now are still
-// handled; those that are open live on.
+// handled, but of HTTP not those that have said nothing yet; those that are open live on.
 func (k *Socket) Close() error {
 	k.closing.Do(func() {
 		var closed sync.WaitGroup
@@ -76,6 +73,16 @@ type acceptor struct {
 	listening bool
 	timer     netloop.Timer // armed while accepting is paused
 	backoff   time.Duration
+}
+
+// serve begins to accept, in the way that suits the Handler of now.
+func (a *acceptor) serve() {
+	if a.fd < 0 {
+		return
+	}
+	h := a.socket.handler.Load()
+	netloop.DeferAccept(a.fd, h != nil && h.http != nil)
+	a.listen()
 }
 
 func (a *acceptor) listen() {
