@@ -236,6 +236,7 @@ func TestHTTPShedsTheSlowest(t *testing.T) {
 	t.Cleanup(speak)
 	s, k, h := web(t, 1, l)
 	w := s.workers[0]
+	var clients int64
 	at := func(name string, first string, reads bool) *talk {
 		c := talkTo(t, k)
 		if first != "" {
@@ -244,6 +245,8 @@ func TestHTTPShedsTheSlowest(t *testing.T) {
 		if reads {
 			c.want(200, "ok")
 		}
+		clients++
+		eventually(t, name+" is accepted", func() bool { return h.Counters().Connections == clients })
 		time.Sleep(reliefAge / 5) // so that they have waited for different times
 		return c
 	}
