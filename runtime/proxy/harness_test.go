@@ -47,7 +47,7 @@ func openSockets() (n int) {
 	return n
 }
 
-const patience = 10 * time.Second // what must happen at once on a slow machine
+const patience = 30 * time.Second // what must happen at once on a slow machine
 
 var anyPort = netip.MustParseAddrPort("127.0.0.1:0")
 

@@ -149,7 +149,7 @@ func TestHTTPOutOfDescriptors(t *testing.T) {
 	stop.Store(true)
 	running.Wait()
 	t.Logf("a good client waited %v at most; %+v after %v", slowest, flooded, time.Since(start))
-	if slowest > 2*time.Second {
+	if slowest > patience/3 { // the slow ones would have stayed a minute
 		t.Errorf("a good client waited %v", slowest)
 	}
 	if !flooded.openable {
@@ -206,7 +206,7 @@ func TestHTTPOutOfDescriptorsIsQuiet(t *testing.T) {
 	c := talkTo(t, k)
 	c.say(getLine("/"))
 	c.want(200, "ok")
-	if took := time.Since(start); took > time.Second {
+	if took := time.Since(start); took > patience/3 {
 		t.Errorf("recovered after %v", took)
 	}
 	c.Close()
