@@ -54,8 +54,9 @@ type worker struct {
 	h2s h2Conn      // sentinel of the list of all clients that speak HTTP/2
 	h2  *http2.Pool // what their connections share
 
-	sealed  []byte // what a TLS session has to say; nothing in it outlives a call of Ready
-	shook   int    // steps of handshakes in the turn of shookAt
+	sealed  []byte    // what a TLS session has to say; nothing in it outlives a call of Ready
+	shakers []*shaker // free
+	shook   int       // steps of handshakes in the turn of shookAt
 	shookAt int64
 
 	idleLists     []*idleList // of all endpoints
@@ -170,6 +171,10 @@ func (w *worker) resetAll() {
 	for w.https.next != &w.https {
 		w.https.next.abort()
 	}
+	for _, s := range w.shakers {
+		s.stop()
+	}
+	w.shakers = nil
 	for w.orphans.size > 0 {
 		w.orphans.next.end(false)
 	}

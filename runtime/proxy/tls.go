@@ -33,11 +33,13 @@ const (
 	// owedBytes is what a client that does not read may be owed beyond an answer: alerts
 	// and key updates that it has asked for.
 	owedBytes = 256 << 10
+
+	keptShakers = 64 // that a loop does not end, with stacks of 16 KiB
 )
 
 // tlsSession is the encryption of one client's connection: crypto/tls over a socket
-// that never blocks. While its handshake is under way that is a coroutine, which has
-// a stack; afterwards nothing of it is.
+// that never blocks. While its handshake is under way it has a coroutine, and so a
+// stack; afterwards it has none.
 //
 // What it has to say to the client it leaves in the worker's sealed, from where its
 // owner sends it at once.
@@ -46,23 +48,45 @@ type tlsSession struct {
 	worker *worker
 	fd     int
 
-	step  func() (struct{}, bool) // goes on with the handshake; nil = it is over
-	stop  func()
-	yield func(struct{}) bool
-	err   error // why the handshake failed
+	shaker *shaker // nil = the handshake is over
+	err    error   // why it failed
 
 	wet     bool // the socket may have something to read
 	partial bool // a short read does not mean that the socket is empty
 }
 
-// newTLS begins a session, which step goes on with.
+// shaker is a coroutine that makes one handshake after the other: its stack grows for
+// the first.
+type shaker struct {
+	session *tlsSession // whose handshake is under way
+	step    func() (struct{}, bool)
+	stop    func()
+	yield   func(struct{}) bool
+}
+
+func newShaker() *shaker {
+	s := &shaker{}
+	s.step, s.stop = iter.Pull(func(yield func(struct{}) bool) {
+		s.yield = yield
+		for more := true; more; more = yield(struct{}{}) {
+			s.session.err = s.session.conn.Handshake()
+			s.session = nil
+		}
+	})
+	return s
+}
+
+// newTLS begins a session, which shake goes on with.
 func (w *worker) newTLS(fd int, config *tls.Config) *tlsSession {
 	t := &tlsSession{worker: w, fd: fd}
 	t.conn = tls.Server((*tlsSocket)(t), config)
-	t.step, t.stop = iter.Pull(func(yield func(struct{}) bool) {
-		t.yield = yield
-		t.err = t.conn.Handshake()
-	})
+	if n := len(w.shakers); n > 0 {
+		t.shaker, w.shakers[n-1] = w.shakers[n-1], nil
+		w.shakers = w.shakers[:n-1]
+	} else {
+		t.shaker = newShaker()
+	}
+	t.shaker.session = t
 	return t
 }
 
@@ -80,18 +104,24 @@ func (t *tlsSession) ready(ev netloop.Events) {
 // that is over; t.err tells how.
 func (t *tlsSession) shake() bool {
 	t.worker.sealed = t.worker.sealed[:0]
-	if _, more := t.step(); more {
+	t.shaker.step()
+	if t.shaker.session != nil {
 		return false
 	}
-	t.step, t.stop, t.yield = nil, nil, nil
+	if len(t.worker.shakers) < keptShakers {
+		t.worker.shakers = append(t.worker.shakers, t.shaker)
+	} else {
+		t.shaker.stop()
+	}
+	t.shaker = nil
 	return true
 }
 
 // end gives up a handshake that is under way.
 func (t *tlsSession) end() {
-	if t.stop != nil {
-		t.stop()
-		t.step, t.stop, t.yield = nil, nil, nil
+	if t.shaker != nil {
+		t.shaker.stop()
+		t.shaker = nil
 	}
 }
 
@@ -190,10 +220,10 @@ func (s *tlsSocket) Read(b []byte) (int, error) {
 				return n, nil
 			}
 		}
-		if s.yield == nil {
+		if s.shaker == nil {
 			return 0, errAgain
 		}
-		if !s.yield(struct{}{}) {
+		if !s.shaker.yield(struct{}{}) {
 			return 0, io.EOF
 		}
 	}
