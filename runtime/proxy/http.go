@@ -333,6 +333,15 @@ func (c *httpConn) send(b []byte) bool {
 	return true
 }
 
+// sendAnswer is send for a part of an answer. With the last of all goes the alert that
+// ends a secured connection, which else had a packet of its own.
+func (c *httpConn) sendAnswer(b []byte, done bool) bool {
+	if c.tls != nil && done && c.ends {
+		c.tls.ends = true
+	}
+	return c.send(b)
+}
+
 // write is send for what is on its way already. It reports false when the connection
 // has broken.
 func (c *httpConn) write(b []byte) bool {

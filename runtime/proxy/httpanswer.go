@@ -171,7 +171,7 @@ func (c *httpConn) passAnswer(out []byte, done bool) {
 	c.server.answered, c.stage = true, answering
 	c.progress()
 	c.passedOut(len(out))
-	if c.send(out) && done {
+	if c.sendAnswer(out, done) && done {
 		c.finish()
 	}
 }
@@ -191,7 +191,7 @@ func (c *httpConn) answerBody(b []byte) {
 	s.ends = s.ends || used < len(b)
 	c.progress()
 	c.passedOut(used)
-	if c.send(b[:used]) && done {
+	if c.sendAnswer(b[:used], done) && done {
 		c.finish()
 	}
 }
@@ -313,7 +313,7 @@ func (c *httpConn) finishOwn() {
 		c.log.body = int64(len(answer) - bytes.Index(answer, endOfHead) - len(endOfHead))
 	}
 	c.logged()
-	if c.send(answer) {
+	if c.sendAnswer(answer, true) {
 		c.nextRequest()
 	}
 }

@@ -115,7 +115,7 @@ func (c *httpConn) recvTLS(b []byte) (int, unix.Errno) {
 
 // sayGoodbye tells the client that our side of a secured connection ends.
 func (c *httpConn) sayGoodbye() {
-	if c.tls != nil && c.out == nil {
+	if c.tls != nil && c.out == nil && !c.tls.ends {
 		_, _ = netloop.Send(c.fd, c.tls.goodbye()) // a courtesy: if it does not fit, the end itself says it
 	}
 }

@@ -52,6 +52,7 @@ type tlsSession struct {
 	err    error   // why it failed
 
 	wet     bool // the socket may have something to read
+	ends    bool // with what is sealed next
 	partial bool // a short read does not mean that the socket is empty
 }
 
@@ -155,6 +156,9 @@ func (t *tlsSession) seal(b []byte) []byte {
 	t.worker.sealed = t.worker.sealed[:0]
 	if _, err := t.conn.Write(b); err != nil {
 		return nil
+	}
+	if t.ends {
+		_ = t.conn.CloseWrite()
 	}
 	return t.worker.sealed
 }

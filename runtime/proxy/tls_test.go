@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"bufio"
 	"crypto/ecdsa"
 	"crypto/elliptic"
 	"crypto/rand"
@@ -284,4 +285,60 @@ func TestTLSRate(t *testing.T) {
 	if n := h.Counters(); n.Dropped != 1 {
 		t.Errorf("counted %+v, want one dropped", n)
 	}
+}
+
+// TestTLSEnds: who reads to the end of a connection is told that it is the end, and
+// together with the end of the answer if that fits one packet.
+func TestTLSEnds(t *testing.T) {
+	text := strings.Repeat("text and more text. ", 10000)
+	site := startSite(t, func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/long" {
+			w.Header().Set("Content-Type", "text/plain")
+			io.WriteString(w, text)
+			return
+		}
+		io.WriteString(w, "short")
+	})
+	l := httpsListenerOf(site)
+	l.Gzip = true
+	k, _, config := secured(t, 1, l)
+	for name, request := range map[string]string{
+		"short":      "GET / HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+		"long":       "GET /long HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n",
+		"packed":     "GET /long HTTP/1.1\r\nHost: h\r\nAccept-Encoding: gzip\r\nConnection: close\r\n\r\n",
+		"no request": "nothing\r\n\r\n",
+	} {
+		for range 10 {
+			raw := &countedReads{Conn: connect(t, k)}
+			c := tls.Client(raw, config)
+			// An answer first: the ticket of TLS 1.3 is not to be counted.
+			fmt.Fprintf(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
+			in := bufio.NewReader(c)
+			r, err := http.ReadResponse(in, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if _, err := io.Copy(io.Discard, r.Body); err != nil {
+				t.Fatal(err)
+			}
+			raw.n = 0
+			io.WriteString(c, request)
+			if _, err := io.Copy(io.Discard, in); err != nil {
+				t.Fatalf("%s: %v", name, err)
+			}
+			if (name == "short" || name == "no request") && raw.n != 1 {
+				t.Fatalf("%s: %d reads", name, raw.n)
+			}
+		}
+	}
+}
+
+type countedReads struct {
+	net.Conn
+	n int
+}
+
+func (c *countedReads) Read(b []byte) (int, error) {
+	c.n++
+	return c.Conn.Read(b)
 }
