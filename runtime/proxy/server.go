@@ -56,6 +56,7 @@ type worker struct {
 
 	sealed  []byte    // what a TLS session has to say; nothing in it outlives a call of Ready
 	shakers []*shaker // free
+	slack   []byte    // of a loop with TLS; never touched, so that it takes addresses and no memory
 	shook   int       // steps of handshakes in the turn of shookAt
 	shookAt int64
 

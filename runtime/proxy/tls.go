@@ -34,6 +34,11 @@ const (
 	// and key updates that it has asked for.
 	owedBytes = 256 << 10
 
+	// A handshake leaves 70 KiB of garbage, and the collector of a process that has little
+	// else would clear up 60 times a second. What it takes for live lets it wait until
+	// there is about as much garbage.
+	handshakeSlack = 8 << 20
+
 	keptShakers = 64 // that a loop does not end, with stacks of 16 KiB
 )
 
@@ -86,6 +91,9 @@ func (w *worker) newTLS(fd int, config *tls.Config) *tlsSession {
 		w.shakers = w.shakers[:n-1]
 	} else {
 		t.shaker = newShaker()
+	}
+	if w.slack == nil {
+		w.slack = make([]byte, handshakeSlack)
 	}
 	t.shaker.session = t
 	return t
