@@ -88,6 +88,13 @@ func (e *engine) listenerStatus(l *spec.Listener, live *listener) control.Listen
 	if !live.spec.Serving {
 		s.Status = spec.StatusStopped // also where the balancer is inactive
 	}
+	if l.Protocol == spec.ProtocolHTTPS {
+		s.Secure = &control.Secure{
+			FloodsCut: count.Secure.FloodsCut, HandshakesDropped: count.Secure.HandshakesDropped,
+			HandshakesFailed: count.Secure.HandshakesFailed, HandshakesTimedOut: count.Secure.HandshakesTimedOut,
+			StreamsRefused: count.Secure.StreamsRefused,
+		}
+	}
 	if k, ok := e.sockets[placeOf(live.spec)].(*proxy.UDPSocket); ok {
 		d := k.Dropped()
 		s.Dropped += d.Sessions + d.Bandwidth + d.TooLong + d.Overflow

@@ -79,6 +79,9 @@ func (v *view) balancer(lb control.LoadBalancer) {
 		if l.Shed > 0 {
 			fmt.Fprintf(v, ", %d let go for want of descriptors", l.Shed)
 		}
+		if l.Secure != nil && l.Secure.FloodsCut > 0 {
+			fmt.Fprintf(v, ", %s cut off", count(l.Secure.FloodsCut, "flood"))
+		}
 		v.WriteByte('\n')
 		if l.LogLost > 0 {
 			fmt.Fprintf(v, "  the access log lost %s: %s\n", count(l.LogLost, "line"), cmp.Or(l.LogError, "the disk is too slow"))

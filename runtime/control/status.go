@@ -57,8 +57,18 @@ type Listener struct {
 	Requests    int64     `json:"requests"` // on L4 connections accepted
 	Rules       []Rule    `json:"rules"`
 	Scheduler   string    `json:"scheduler"`
+	Secure      *Secure   `json:"secure"` // nil without TLS
 	Shed        int64     `json:"shed"` // clients of L7 let go unasked, for want of descriptors
 	Status      string    `json:"status"`
+}
+
+// Secure is what an https listener counts besides.
+type Secure struct {
+	FloodsCut          int64 `json:"floods_cut"` // connections of HTTP/2 that cost too much
+	HandshakesDropped  int64 `json:"handshakes_dropped"`
+	HandshakesFailed   int64 `json:"handshakes_failed"`
+	HandshakesTimedOut int64 `json:"handshakes_timed_out"`
+	StreamsRefused     int64 `json:"streams_refused"` // of HTTP/2, beyond those that a connection may have
 }
 
 // Rule is a forwarding rule of an HTTP listener, with the servers that it sends to.

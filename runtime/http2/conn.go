@@ -43,6 +43,7 @@ type Conn struct {
 	refilled int64
 	control  int32 // frames that move nothing the peer may still send
 	resets   int32
+	refused  int
 
 	client    bool
 	preface   uint8 // bytes of the preface that have come
@@ -271,6 +272,9 @@ func (c *Conn) GoAway(graceful bool) {
 		c.writeGoAway(c.lastID, h2.ErrCodeNo, "")
 	}
 }
+
+// Refused returns for how many of the peer's streams there was no place.
+func (c *Conn) Refused() int { return c.refused }
 
 // find returns the stream of a number, nil if its owner has closed it or it
 // never was.

@@ -16,6 +16,9 @@ type ConnError struct {
 	Reason string // for a log
 }
 
+// Flood reports whether the peer was cut off because it cost too much.
+func (e *ConnError) Flood() bool { return e.Code == h2.ErrCodeEnhanceYourCalm }
+
 func (e *ConnError) Error() string {
 	return "HTTP/2 connection ended with " + e.Code.String() + ": " + e.Reason
 }

@@ -110,6 +110,7 @@ func (c *Conn) refuse(id uint32, block []byte) *ConnError {
 		return err
 	}
 	c.pool.Stats.Refused++
+	c.refused++
 	c.writeReset(id, h2.ErrCodeRefusedStream)
 	return c.chargeReset()
 }

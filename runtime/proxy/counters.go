@@ -31,11 +31,21 @@ func (c *Counts) add(d Counts) {
 	c.BytesOut += d.BytesOut
 }
 
+// SecureCounts is what is counted of an HTTPS listener besides.
+type SecureCounts struct {
+	HandshakesFailed   int64 // also in Errors
+	HandshakesTimedOut int64 // also in TimedOut
+	HandshakesDropped  int64 // beyond the listener's rate; also in Dropped
+	FloodsCut          int64 // connections of HTTP/2 that cost too much; also in Errors
+	StreamsRefused     int64 // of HTTP/2, beyond those that a connection may have
+}
+
 // Counters are the totals of a listener and the numbers of each backend by name,
 // also of those of earlier generations that still have connections: of its own
 // pool, and of each rule's by the rule's address.
 type Counters struct {
 	Counts
+	Secure   SecureCounts
 	Backends map[string]Counts
 	Rules    map[string]map[string]Counts
 }
@@ -64,6 +74,7 @@ func (h *Handler) Counters() Counters {
 	front.TimedOut += total.TimedOut
 	front.Cut += total.Cut
 	total.Counts = front
+	total.Secure = h.front.secure()
 	return total
 }
 
@@ -81,8 +92,9 @@ type tally struct {
 // never contended; the padding keeps loops out of each other's cache lines.
 type lane struct {
 	open, requests, errors, timedOut, cut, denied, dropped, shed, in, out atomic.Int64
+	unshaken, slowShakes, tooManyShakes, floods, refusedStreams           atomic.Int64
 
-	_ [128 - 10*8]byte
+	_ [128 - 15*8]byte
 }
 
 func (t *tally) attach(loops int) {
@@ -107,6 +119,23 @@ func (t *tally) sum() Counts {
 			TimedOut: n.timedOut.Load(), Cut: n.cut.Load(),
 			Denied: n.denied.Load(), Dropped: n.dropped.Load(), Shed: n.shed.Load(), BytesIn: n.in.Load(), BytesOut: n.out.Load(),
 		})
+	}
+	return c
+}
+
+func (t *tally) secure() SecureCounts {
+	var c SecureCounts
+	lanes := t.lanes.Load()
+	if lanes == nil {
+		return c
+	}
+	for i := range *lanes {
+		n := &(*lanes)[i]
+		c.HandshakesFailed += n.unshaken.Load()
+		c.HandshakesTimedOut += n.slowShakes.Load()
+		c.HandshakesDropped += n.tooManyShakes.Load()
+		c.FloodsCut += n.floods.Load()
+		c.StreamsRefused += n.refusedStreams.Load()
 	}
 	return c
 }

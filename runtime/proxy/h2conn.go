@@ -3,6 +3,7 @@
 package proxy
 
 import (
+	"errors"
 	"net/netip"
 	"time"
 
@@ -27,7 +28,11 @@ type h2Conn struct {
 	goes  int64  // when going ends
 	due   int64  // when patience ends with a client that asks nothing or does not read
 	timer netloop.Timer
+	told  int  // of the refused streams are counted
 	ends  bool // when everything is said
+
+	lingers  bool // our side has ended; what the client still sends is thrown away
+	lingered int  // bytes of that
 }
 
 // speakHTTP2 hands a connection whose handshake has agreed on HTTP/2 over to an h2Conn.
@@ -55,6 +60,10 @@ func (h *h2Conn) Ready(ev netloop.Events) {
 	h.note(ev)
 	if h.fd >= 0 && ev&(netloop.Hup|netloop.Err) != 0 {
 		h.broken()
+		return
+	}
+	if h.lingers {
+		h.linger()
 		return
 	}
 	h.move()
@@ -85,6 +94,10 @@ func (h *h2Conn) open(s *http2.Stream) *httpConn {
 // moved sets when patience ends. A later time costs nothing: the timer looks at due when
 // it fires.
 func (h *h2Conn) moved() {
+	if n := h.conn.Refused() - h.told; n > 0 {
+		h.told += n
+		h.front.refusedStreams.Add(int64(n))
+	}
 	patience := h2IdleTime
 	if h.out != nil {
 		patience = h.admitted.listener.RequestTimeout
@@ -107,6 +120,8 @@ func (h *h2Conn) arm() {
 func (h *h2Conn) Expired() {
 	now := h.worker.loop.Now()
 	switch {
+	case h.lingers:
+		h.broken()
 	case h.going != nil && now >= h.goes:
 		h.front.cut.Add(1)
 		h.broken()
@@ -156,10 +171,35 @@ func (h *h2Conn) spoken() {
 	}
 	if h.failed {
 		h.front.errors.Add(1)
+		var err *http2.ConnError
+		if errors.As(h.conn.Err(), &err) && err.Flood() {
+			h.front.floods.Add(1)
+		}
 	}
 	_, _ = netloop.Send(h.fd, h.tls.goodbye()) // a courtesy: if it does not fit, the end itself says it
 	netloop.ShutdownWrite(h.fd)
-	h.broken()
+	h.lingers = true
+	h.worker.loop.Arm(&h.timer, lingerTime)
+	h.linger()
+}
+
+// linger throws away what the client sends after the end. Closing at once would reset
+// the connection, and what says why, or the last answer, could be lost.
+func (h *h2Conn) linger() {
+	for turn := 0; h.fd >= 0 && turn < readsPerTurn; turn++ {
+		n, errno := netloop.Recv(h.fd, h.worker.loop.Scratch())
+		if errno == again {
+			return
+		}
+		h.lingered += n
+		if errno != 0 || n == 0 || h.lingered > lingerBytes {
+			h.broken()
+			return
+		}
+	}
+	if h.fd >= 0 {
+		h.again()
+	}
 }
 
 // broken closes the connection.

@@ -23,7 +23,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	if starved() || starvedHTTP() || victim() {
+	if starved() || starvedHTTP() || victim() || securedChild() {
 		return
 	}
 	before := openSockets()

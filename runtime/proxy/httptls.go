@@ -18,6 +18,7 @@ func (c *httpConn) secure() {
 	wait := c.handler.http.shakes.Take(c.worker.loop.Now(), 1)
 	if wait > int64(handshakeTime) {
 		c.front.dropped.Add(1)
+		c.front.tooManyShakes.Add(1)
 		c.abort()
 		return
 	}
@@ -44,6 +45,7 @@ func (c *httpConn) startOrGiveUp() {
 		return
 	}
 	c.front.timedOut.Add(1)
+	c.front.slowShakes.Add(1)
 	c.abort()
 }
 
@@ -91,6 +93,7 @@ func (w *worker) mayShake() bool {
 func (c *httpConn) shakingFailed() {
 	plain := c.tls.spokePlainHTTP()
 	c.front.errors.Add(1)
+	c.front.unshaken.Add(1)
 	c.tls = nil
 	if !plain {
 		c.sent, c.stage = true, leaving
