@@ -58,7 +58,7 @@ type Listener struct {
 	Rules       []Rule    `json:"rules"`
 	Scheduler   string    `json:"scheduler"`
 	Secure      *Secure   `json:"secure"` // nil without TLS
-	Shed        int64     `json:"shed"` // clients of L7 let go unasked, for want of descriptors
+	Shed        int64     `json:"shed"`   // clients of L7 let go unasked, for want of descriptors
 	Status      string    `json:"status"`
 }
 

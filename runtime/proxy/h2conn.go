@@ -179,6 +179,7 @@ func (h *h2Conn) spoken() {
 	_, _ = netloop.Send(h.fd, h.tls.goodbye()) // a courtesy: if it does not fit, the end itself says it
 	netloop.ShutdownWrite(h.fd)
 	h.lingers = true
+	h.due = h.worker.loop.Now() + int64(lingerTime)
 	h.worker.loop.Arm(&h.timer, lingerTime)
 	h.linger()
 }

@@ -106,8 +106,13 @@ func (c waiter) letGo() bool {
 	switch {
 	case c.h2 != nil && netloop.Quiet(c.h2.fd):
 		c.h2.front.shed.Add(1)
-		c.h2.bye()
-		c.h2.move()
+		if !c.h2.lingers {
+			c.h2.bye()
+			c.h2.move()
+		}
+		if c.h2.fd >= 0 { // it would linger
+			c.h2.broken()
+		}
 	case c.h2 == nil && netloop.Quiet(c.fd):
 		c.front.shed.Add(1)
 		c.sayGoodbye()
@@ -136,8 +141,12 @@ func (c *httpConn) waitingSince() (since int64, waits bool) {
 	return 0, false
 }
 
-// waitingSince tells since when the client asks nothing.
+// waitingSince tells since when the client asks nothing, or has been told that it may not
+// any more.
 func (h *h2Conn) waitingSince() (since int64, waits bool) {
+	if h.lingers {
+		return h.due - int64(lingerTime), true
+	}
 	return h.due - int64(h2IdleTime), !h.readable && h.out == nil && h.conn.Streams() == 0
 }
 
