@@ -28,8 +28,9 @@ type h2Conn struct {
 	goes  int64  // when going ends
 	due   int64  // when patience ends with a client that asks nothing or does not read
 	timer netloop.Timer
-	told  int  // of the refused streams are counted
-	ends  bool // when everything is said
+	armed int64 // when the timer fires; it is moved only when that is too late
+	told  int   // of the refused streams are counted
+	ends  bool  // when everything is said
 
 	lingers  bool // our side has ended; what the client still sends is thrown away
 	lingered int  // bytes of that
@@ -111,7 +112,8 @@ func (h *h2Conn) arm() {
 	if h.going != nil {
 		until = min(until, h.goes)
 	}
-	if !h.timer.Armed() || until < now+int64(time.Second) {
+	if !h.timer.Armed() || until < h.armed {
+		h.armed = until
 		h.worker.loop.Arm(&h.timer, time.Duration(until-now))
 	}
 }
@@ -120,7 +122,7 @@ func (h *h2Conn) arm() {
 func (h *h2Conn) Expired() {
 	now := h.worker.loop.Now()
 	switch {
-	case h.lingers:
+	case h.lingers && (now >= h.due || h.going != nil && now >= h.goes):
 		h.broken()
 	case h.going != nil && now >= h.goes:
 		h.front.cut.Add(1)
@@ -151,7 +153,7 @@ func (h *h2Conn) goBy(d *drain, deadline int64) {
 	h.stay()
 	h.going, h.goes = d, deadline
 	h.bye()
-	h.worker.loop.Arm(&h.timer, time.Duration(deadline-h.worker.loop.Now()))
+	h.arm()
 	h.again()
 }
 
@@ -180,7 +182,7 @@ func (h *h2Conn) spoken() {
 	netloop.ShutdownWrite(h.fd)
 	h.lingers = true
 	h.due = h.worker.loop.Now() + int64(lingerTime)
-	h.worker.loop.Arm(&h.timer, lingerTime)
+	h.arm()
 	h.linger()
 }
 
