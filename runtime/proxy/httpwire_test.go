@@ -5,6 +5,7 @@ package proxy
 import (
 	"bufio"
 	"bytes"
+	"crypto/tls"
 	"io"
 	"net"
 	"net/http"
@@ -104,19 +105,33 @@ func statusesIn(b []byte) (statuses []int) {
 
 // TestHTTPVectors sends every vector to a live listener.
 func TestHTTPVectors(t *testing.T) {
+	backend := new(recorder)
+	_, k, h := web(t, 1, httpListenerOf(startBackend(t, backend.serve)))
+	wantVerdicts(t, backend, h, func() net.Conn { return connect(t, k) }, 1<<20, 7)
+}
+
+// TestTLSVectors sends every vector to a live listener over TLS: the verdicts are the same.
+func TestTLSVectors(t *testing.T) {
+	backend := new(recorder)
+	k, h, config := secured(t, 1, httpsListenerOf(startBackend(t, backend.serve)))
+	config.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+	wantVerdicts(t, backend, h, func() net.Conn { return handshake(t, k, config) }, 1<<20)
+}
+
+// wantVerdicts sends every vector, on a connection of its own and in pieces of each size.
+func wantVerdicts(t *testing.T, backend *recorder, h *Handler, connect func() net.Conn, pieces ...int) {
+	t.Helper()
 	vectors, err := wire.Vectors()
 	if err != nil {
 		t.Fatal(err)
 	}
-	backend := new(recorder)
-	_, k, h := web(t, 1, httpListenerOf(startBackend(t, backend.serve)))
-	for _, piece := range []int{1 << 20, 7} {
+	for _, piece := range pieces {
 		for _, v := range vectors {
 			if len(v.Bytes) > 100*piece {
 				continue
 			}
 			backend.take()
-			c := connect(t, k)
+			c := connect()
 			sent := make(chan struct{})
 			go func() {
 				defer close(sent)
