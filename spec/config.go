@@ -295,13 +295,17 @@ type DNSZone struct {
 	Records []*Record
 }
 
-// Record is all records of one host and type: Name is "www:A".
+// Record is all records of one host, type and line: Name is "www:A", or
+// "www:A:10.1.0.0/16" where the line is not the default one.
 type Record struct {
 	Meta
-	Host   string // "@" is the apex, "*" the wildcard
-	Type   string // A, AAAA, CNAME, TXT
-	Values []string
-	TTL    int // seconds
+	Host    string   // "@" is the apex, "*" the wildcard
+	Type    string   // A, AAAA, CNAME, MX, TXT, SRV, NS, CAA, PTR
+	Values  []string // as in a zone file, but names have no dot at their end
+	Weights []int    // of the values, of which each query then gets one; empty = each gets all
+	Line    string   // LineDefault, or the network of the sources that get it
+	Status  string   // StatusEnabled or StatusPaused
+	TTL     int      // seconds
 }
 
 // Output is a value that the configuration tells its user.
@@ -391,6 +395,10 @@ const (
 	StatusStopped  = "stopped"
 	StatusActive   = "active"
 	StatusInactive = "inactive"
+	StatusEnabled  = "enabled"
+	StatusPaused   = "paused"
+
+	LineDefault = "default"
 
 	SchedulerRR  = "rr"
 	SchedulerWRR = "wrr"

@@ -228,6 +228,11 @@ func (d *decoder) resource(c *child, inner *hcl.Block, owner, target any) *site 
 	own.refs = nil
 	d.scope = &own
 	m := c.meta(target)
+	for _, name := range c.naming {
+		if a := argument(inner.Body, name); a != nil {
+			d.attribute(c.block, c.attribute(name), a, target, nil)
+		}
+	}
 	m.Name = c.identity(target)
 	m.Address = fmt.Sprintf("%s.%s[%q]", parent, c.name, m.Name)
 	m.Replacements = d.l.opt.Recorded.Replacements[m.Address]

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"fmt"
-	"net/netip"
 	"slices"
 	"strings"
 )
@@ -12,9 +11,8 @@ var dnsZoneKind = func() *kind {
 	k := kindOf(&block{
 		name:       "dns_zone",
 		attributes: resourceAttributes[DNSZone](meta),
-		blocks: resourceBlocks(meta, resources(recordBlock, func(z *DNSZone) *[]*Record { return &z.Records },
-			func(r *Record) *Meta { return &r.Meta }, recordName)),
-		finish: finishZone,
+		blocks:     resourceBlocks(meta, recordsOf),
+		finish:     finishZone,
 	}, func(c *Config) *[]*DNSZone { return &c.DNSZones }, meta)
 	k.label = func(name string) error { return validDomain(name) }
 	return k
@@ -26,105 +24,58 @@ var recordKind = func() *kind {
 	return k
 }()
 
-var recordBlock = &block{
-	name: "record",
-	labels: []attribute{
-		bind("host", text, func(r *Record) *string { return &r.Host }),
-		bind("type", word([]string{"A", "AAAA", "CNAME", "TXT"}, "MX", "SRV", "NS", "CAA", "PTR"), func(r *Record) *string { return &r.Type }),
-	},
-	attributes: []attribute{
-		bind("values", list(text, 1), func(r *Record) *[]string { return &r.Values }),
-		bind("value", single(text), func(r *Record) *[]string { return &r.Values }, alias),
-		bind("ttl", integer[int](1, 86400), func(r *Record) *int { return &r.TTL }, fallback(600.0)),
-	},
-	later: []string{"weights", "line", "status"},
-	hints: map[string]string{
-		"rr":        "The host is the block's first label: record \"www\" \"A\".",
-		"name":      "The host is the block's first label: record \"www\" \"A\".",
-		"priority":  "MX records are not supported yet.",
-		"addresses": "Write values.",
-	},
-	finish: finishRecord,
-}
-
-// recordName is the name of a record; the host is written in lower case from then on.
-func recordName(r *Record) string {
-	r.Host = strings.ToLower(r.Host)
-	return r.Host + ":" + r.Type
-}
-
-func finishRecord(d *decoder, s *site, target any) {
-	r := target.(*Record)
-	if err := validHost(r.Host, d.owner); err != nil {
-		d.errorf(s.label(0), "Invalid host", "@ is the domain itself, * matches every name that has no record.", "%v.", err)
-	}
-	switch one, several := s.has("value"), s.has("values"); {
-	case one && several:
-		d.errorf(s.at("value"), "Value twice", "Keep one of them.", "A record has either value or values.")
-	case !one && !several:
-		d.errorf(s.rng, "Missing value", "Write value = \"...\", or values = [...].", "A record needs at least one value.")
-	}
-	place := s.at("values")
-	if s.has("value") {
-		place = s.at("value")
-	}
-	for i, v := range r.Values {
-		canonical, err := recordValue(r.Type, v)
-		if err != nil {
-			d.errorf(place, "Invalid value", "", "%v.", err)
-		}
-		if slices.Contains(r.Values[:i], canonical) {
-			d.errorf(place, "Duplicate value", "", "%q is listed twice.", v)
-		}
-		r.Values[i] = canonical
-	}
-	if r.Type == "CNAME" && len(r.Values) > 1 {
-		d.errorf(place, "Several names", "", "A CNAME has exactly one value.")
-	}
-}
-
-// recordValue checks one value of a record and gives its canonical form.
-func recordValue(kind, value string) (string, error) {
-	switch kind {
-	case "A", "AAAA":
-		a, err := netip.ParseAddr(value)
-		if err != nil || a.Is4() != (kind == "A") || a.Zone() != "" {
-			return value, fmt.Errorf("an %s record holds an %s address, not %q", kind, map[string]string{"A": "IPv4", "AAAA": "IPv6"}[kind], value)
-		}
-		return a.String(), nil
-	case "CNAME":
-		name := strings.ToLower(strings.TrimSuffix(value, "."))
-		if err := validDomain(name); err != nil {
-			return value, fmt.Errorf("a CNAME record holds a name: %w", err)
-		}
-		return name, nil
-	case "TXT":
-		if len(value) > 4096 {
-			return value, fmt.Errorf("a TXT record holds at most 4096 bytes, not %d", len(value))
-		}
-	}
-	return value, nil
-}
+// recordsOf are the records of a zone. The line stands in their names.
+var recordsOf = func() child {
+	c := resources(recordBlock, func(z *DNSZone) *[]*Record { return &z.Records },
+		func(r *Record) *Meta { return &r.Meta }, recordName)
+	c.naming = []string{"line"}
+	return c
+}()
 
 func finishZone(d *decoder, s *site, target any) {
 	z := target.(*DNSZone)
-	types := map[string][]string{}
 	for n, r := range z.Records {
 		place := s.child("record", n)
-		others := types[r.Host]
-		alone := r.Type == "CNAME" && len(others) > 0 || slices.Contains(others, "CNAME")
-		switch {
-		case slices.Contains(others, r.Type):
-			d.errorf(place.rng, "Duplicate record", "Write all of them in one block: values = [...].",
-				"%s has a record %q already.", z.Address, r.Name)
-		case r.Type == "CNAME" && r.Host == "@":
-			d.errorf(place.rng, "CNAME at the apex", "Write an A record.",
-				"The domain itself has SOA and NS records, and a CNAME must stand alone.")
-		case alone:
-			d.errorf(place.rng, "CNAME beside other records", "Use another host, or only one of them.",
-				"A host with a CNAME record has no other records: %q.", r.Host)
+		for _, earlier := range z.Records[:n] {
+			if earlier.Host == r.Host {
+				checkTogether(d, place, z, earlier, r)
+			}
 		}
-		types[r.Host] = append(others, r.Type)
+		checkDelegated(d, place, z, r)
+		if r.Line != LineDefault && !slices.ContainsFunc(z.Records, func(o *Record) bool {
+			return o.Host == r.Host && o.Type == r.Type && o.Line == LineDefault
+		}) {
+			d.errorf(place.at("line"), "No default line", "Write another record block with the same labels, without line.",
+				"%s answers some sources only: nobody else would get an answer.", r.Name)
+		}
+	}
+}
+
+// checkTogether looks at two records of one host.
+func checkTogether(d *decoder, place *site, z *DNSZone, earlier, r *Record) {
+	switch {
+	case earlier.Type == r.Type && earlier.Line == r.Line:
+		d.errorf(place.rng, "Duplicate record", "Write all of them in one block: values = [...].", "%s has a record %q already.", z.Address, r.Name)
+	case earlier.Type == r.Type || earlier.Status == StatusPaused || r.Status == StatusPaused:
+	case earlier.Type == "CNAME" || r.Type == "CNAME":
+		d.errorf(place.rng, "CNAME beside other records", "Use another host, or only one of them.",
+			"A host with a CNAME record has no other records: %q.", r.Host)
+	}
+}
+
+// checkDelegated refuses what would never be answered: records of names that NS
+// records give to other name servers, but for the addresses of these.
+func checkDelegated(d *decoder, place *site, z *DNSZone, r *Record) {
+	for _, cut := range z.Records {
+		below := r.Host == cut.Host || strings.HasSuffix(r.Host, "."+cut.Host)
+		if cut.Type != "NS" || cut.Host == "@" || cut.Status == StatusPaused || !below {
+			continue
+		}
+		if r.Type != "A" && r.Type != "AAAA" && (r.Type != "NS" || r.Host != cut.Host) {
+			d.errorf(place.rng, "Record of a delegated name", "Write it into the zone of those name servers, or remove the NS record.",
+				"The NS record of %q leaves %q to other name servers.", cut.Host, r.Host)
+			return
+		}
 	}
 }
 

@@ -120,8 +120,9 @@ type child struct {
 	unrecorded bool
 	variant    *variant
 	// meta and identity are of blocks that are resources: identity makes the name
-	// out of the labels.
+	// out of the labels and the arguments that naming lists.
 	meta     func(target any) *Meta
+	naming   []string
 	identity func(target any) string
 
 	grow   func(parent any) any // makes room for one more and returns it

@@ -206,7 +206,8 @@ func viewNames(t *testing.T, _, c *spec.Config) string {
 	}
 	server := dns.New()
 	defer server.Close()
-	if err := server.Listen(netip.MustParseAddrPort("127.0.0.1:0")); err != nil {
+	// An address that nothing else uses: the port must be free for TCP and UDP.
+	if err := server.Listen(netip.MustParseAddrPort("127.53.7.2:0")); err != nil {
 		t.Fatal(err)
 	}
 	server.Serve(zones)

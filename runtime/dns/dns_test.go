@@ -318,7 +318,7 @@ func TestCompileRefuses(t *testing.T) {
 	tests := []struct{ zones, want string }{
 		{"www A 60 ::1", "not an IPv4 address"},
 		{"www AAAA 60 127.0.0.1", "not an IPv6 address"},
-		{"www MX 60 mail", "type MX is not supported"},
+		{"www HINFO 60 x", "type HINFO is not supported"},
 		{"www A -1 127.0.0.1", "ttl -1"},
 		{"a..b A 60 127.0.0.1", "not a name"},
 		{strings.Repeat("a", 64) + " A 60 127.0.0.1", "not a name"},

@@ -2,6 +2,7 @@ package dns
 
 import (
 	"encoding/binary"
+	"net/netip"
 
 	"github.com/miekg/dns"
 )
@@ -20,8 +21,8 @@ const (
 // respond is the answer to one message off the wire, or nil where none may be
 // given: a message too short to have an id, and an answer (QR), because
 // answering those lets two servers talk to each other for ever. It is a function
-// of its arguments alone and can be given any bytes.
-func respond(zones *Zones, packet []byte, tcp bool) []byte {
+// of its arguments alone, but for the turns of weighted records, and can be given any bytes.
+func respond(zones *Zones, packet []byte, from netip.Addr, tcp bool) []byte {
 	if len(packet) < headerSize {
 		return nil
 	}
@@ -36,7 +37,7 @@ func respond(zones *Zones, packet []byte, tcp bool) []byte {
 	if query.Unpack(packet) != nil || len(query.Question) != 1 {
 		return bare(packet, dns.RcodeFormatError)
 	}
-	response, limit := answer(zones, &query)
+	response, limit := reply(zones, &query, from)
 	if tcp {
 		limit = dns.MaxMsgSize
 	}
@@ -58,8 +59,8 @@ func bare(packet []byte, rcode int) []byte {
 	return out
 }
 
-// answer builds the response to a readable query, and how long it may be over UDP.
-func answer(zones *Zones, query *dns.Msg) (response *dns.Msg, limit int) {
+// reply builds the response to a readable query, and how long it may be over UDP.
+func reply(zones *Zones, query *dns.Msg, from netip.Addr) (response *dns.Msg, limit int) {
 	response = new(dns.Msg)
 	response.SetReply(query)
 	response.Compress = true
@@ -85,8 +86,46 @@ func answer(zones *Zones, query *dns.Msg) (response *dns.Msg, limit int) {
 		return response, limit
 	}
 	response.Authoritative = true
-	resolve(zones, zone, question, response)
+	source, subnet := sourceOf(opt, from)
+	r := resolution{zones: zones, source: source, response: response}
+	r.resolve(zone, question)
+	if subnet != nil {
+		scoped := *subnet
+		scoped.SourceScope = 0
+		if r.lined {
+			scoped.SourceScope = scoped.SourceNetmask
+		}
+		out := response.IsEdns0()
+		out.Option = append(out.Option, &scoped)
+	}
 	return response, limit
+}
+
+// sourceOf is who asks: the client subnet where the resolver tells it (RFC 7871), else
+// the resolver.
+func sourceOf(opt *dns.OPT, from netip.Addr) (netip.Prefix, *dns.EDNS0_SUBNET) {
+	from = from.Unmap().WithZone("")
+	own := netip.PrefixFrom(from, from.BitLen())
+	if opt == nil {
+		return own, nil
+	}
+	for _, option := range opt.Option {
+		subnet, is := option.(*dns.EDNS0_SUBNET)
+		if !is {
+			continue
+		}
+		a, ok := netip.AddrFromSlice(subnet.Address)
+		if !ok {
+			return own, subnet // family 0: whoever asks wants no tailored answer
+		}
+		if subnet.Family == 1 {
+			a = a.Unmap()
+		}
+		if p, err := a.Prefix(int(subnet.SourceNetmask)); err == nil {
+			return p, subnet
+		}
+	}
+	return own, nil
 }
 
 // options is the query's OPT record, of which there may be one (RFC 6891 section 6.1.1).
@@ -109,8 +148,16 @@ func refused(kind uint16) bool {
 	return kind >= firstMeta && kind < dns.TypeANY
 }
 
+// resolution is one question under way.
+type resolution struct {
+	zones    *Zones
+	source   netip.Prefix
+	response *dns.Msg
+	lined    bool // the answer depends on the source
+}
+
 // resolve fills in the answer, following CNAMEs while they stay inside our zones.
-func resolve(zones *Zones, z *zone, question dns.Question, response *dns.Msg) {
+func (r *resolution) resolve(z *zone, question dns.Question) {
 	name := question.Name
 	seen := make(map[string]bool, 1)
 	for range maxChain {
@@ -119,33 +166,62 @@ func resolve(zones *Zones, z *zone, question dns.Question, response *dns.Msg) {
 			return // a loop: what is known is in the answer
 		}
 		seen[canonical] = true
-		n, exists := z.lookup(canonical)
-		if !exists {
-			response.Rcode = dns.RcodeNameError
-			response.Ns = append(response.Ns, z.denial())
+		if cut := z.cut(canonical); cut != "" {
+			r.refer(z, cut, len(seen) > 1)
 			return
 		}
-		alias := n[dns.TypeCNAME]
-		switch {
-		case alias != nil:
-			response.Answer = appendOwned(response.Answer, name, alias)
-			if question.Qtype == dns.TypeCNAME || question.Qtype == dns.TypeANY {
-				return
-			}
-			name = alias[0].(*dns.CNAME).Target
-			if z = zones.find(dns.CanonicalName(name)); z == nil {
-				return
-			}
-			continue
-		case question.Qtype == dns.TypeANY && len(n) > 0:
-			response.Answer = append(response.Answer, minimal(name))
-		case n[question.Qtype] != nil:
-			response.Answer = appendOwned(response.Answer, name, n[question.Qtype])
-		default:
-			response.Ns = append(response.Ns, z.denial())
+		n, exists := z.lookup(canonical)
+		if !exists {
+			r.response.Rcode = dns.RcodeNameError
+			r.response.Ns = append(r.response.Ns, z.denial())
+			return
 		}
+		alias := r.pick(n[dns.TypeCNAME])
+		if alias == nil {
+			r.direct(z, n, name, question.Qtype)
+			return
+		}
+		r.response.Answer = appendOwned(r.response.Answer, name, alias)
+		if question.Qtype == dns.TypeCNAME || question.Qtype == dns.TypeANY {
+			return
+		}
+		name = alias[0].(*dns.CNAME).Target
+		if z = r.zones.find(dns.CanonicalName(name)); z == nil {
+			return
+		}
+	}
+}
+
+// direct answers with the records of a node that has no alias for who asks.
+func (r *resolution) direct(z *zone, n node, name string, kind uint16) {
+	if kind == dns.TypeANY && len(n) > 0 {
+		r.response.Answer = append(r.response.Answer, minimal(name))
 		return
 	}
+	rrs := r.pick(n[kind])
+	if rrs == nil {
+		r.response.Ns = append(r.response.Ns, z.denial())
+		return
+	}
+	r.response.Answer = appendOwned(r.response.Answer, name, rrs)
+}
+
+// refer names the name servers that a name is given to, with the addresses of those
+// that lie inside this zone.
+func (r *resolution) refer(z *zone, cut string, chained bool) {
+	r.response.Authoritative = chained // of the CNAME that led here
+	servers := r.pick(z.nodes[cut][dns.TypeNS])
+	r.response.Ns = append(r.response.Ns, servers...)
+	for _, rr := range servers {
+		glue := z.nodes[dns.CanonicalName(rr.(*dns.NS).Ns)]
+		r.response.Extra = append(r.response.Extra, r.pick(glue[dns.TypeA])...)
+		r.response.Extra = append(r.response.Extra, r.pick(glue[dns.TypeAAAA])...)
+	}
+}
+
+func (r *resolution) pick(a *answers) []dns.RR {
+	r.lined = r.lined || a != nil && len(a.lines) > 0
+	return a.pick(r.source)
 }
 
 // appendOwned adds records under the name that was asked for: its own letter case,

@@ -101,13 +101,13 @@ func (s *Server) Close() error {
 }
 
 // respond contains a panic to the message that caused it.
-func (s *Server) respond(packet []byte, tcp bool) (out []byte) {
+func (s *Server) respond(packet []byte, from netip.Addr, tcp bool) (out []byte) {
 	defer func() {
 		if recover() != nil {
 			out = bare(packet, dns.RcodeServerFailure)
 		}
 	}()
-	return respond(s.zones.Load(), packet, tcp)
+	return respond(s.zones.Load(), packet, from, tcp)
 }
 
 func (s *Server) serveUDP(conn *net.UDPConn) {
@@ -123,7 +123,7 @@ func (s *Server) serveUDP(conn *net.UDPConn) {
 			continue
 		}
 		pause.reset()
-		if out := s.respond(buffer[:n], false); out != nil {
+		if out := s.respond(buffer[:n], from.Addr(), false); out != nil {
 			// An answer that cannot be sent is lost like any datagram; the client asks again.
 			_, _ = conn.WriteToUDPAddrPort(out, from)
 		}
@@ -177,6 +177,7 @@ func (s *Server) forget(conn net.Conn) {
 // serveConn answers the messages of one connection, each behind its length,
 // until the client closes, falls silent or sends what deserves no answer.
 func (s *Server) serveConn(conn net.Conn) {
+	from := conn.RemoteAddr().(*net.TCPAddr).AddrPort().Addr()
 	for {
 		// One deadline for a whole message: bytes that drip do not extend it.
 		_ = conn.SetDeadline(time.Now().Add(tcpTimeout))
@@ -188,7 +189,7 @@ func (s *Server) serveConn(conn net.Conn) {
 		if _, err := io.ReadFull(conn, packet); err != nil {
 			return
 		}
-		out := s.respond(packet, true)
+		out := s.respond(packet, from, true)
 		if out == nil {
 			return
 		}

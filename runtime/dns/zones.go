@@ -3,9 +3,6 @@ package dns
 import (
 	"fmt"
 	"hash/fnv"
-	"net"
-	"net/netip"
-	"strings"
 
 	"github.com/miekg/dns"
 
@@ -24,9 +21,6 @@ const (
 	apexTTL = 600 // of the synthesised SOA and NS
 )
 
-// maxString is the most bytes that one string of a TXT record holds (RFC 1035, 3.3.14).
-const maxString = 255
-
 // Zones is all zones of a configuration, ready to answer. It is immutable.
 type Zones struct {
 	byApex map[string]*zone // canonical: lower case, with trailing dot
@@ -38,10 +32,12 @@ type zone struct {
 	// below them does (empty non-terminals, RFC 4592 section 2.2.2).
 	nodes map[string]node
 	soa   *dns.SOA
+	// delegates says that names below the apex are given to other name servers.
+	delegates bool
 }
 
 // node is the records of one name by type.
-type node map[uint16][]dns.RR
+type node map[uint16]*answers
 
 // Compile prepares zones for serving.
 func Compile(zones []*spec.DNSZone) (*Zones, error) {
@@ -67,16 +63,17 @@ func compileZone(z *spec.DNSZone) (*zone, error) {
 	next := &zone{apex: apex, nodes: map[string]node{apex: {}}}
 	digest := fnv.New32a()
 	for _, record := range z.Records {
+		if record.Status == spec.StatusPaused {
+			continue
+		}
 		rrs, err := compileRecord(apex, record)
+		if err == nil {
+			err = next.add(record, rrs)
+		}
 		if err != nil {
 			return nil, fmt.Errorf("record %s: %w", record.Name, err)
 		}
-		if err := next.add(rrs); err != nil {
-			return nil, fmt.Errorf("record %s: %w", record.Name, err)
-		}
-		for _, rr := range rrs {
-			fmt.Fprintln(digest, rr)
-		}
+		fmt.Fprintln(digest, rrs, record.Line, record.Weights)
 	}
 	next.soa = &dns.SOA{
 		Hdr:  header(apex, dns.TypeSOA, apexTTL),
@@ -86,14 +83,19 @@ func compileZone(z *spec.DNSZone) (*zone, error) {
 		Serial:  max(digest.Sum32(), 1),
 		Refresh: soaRefresh, Retry: soaRetry, Expire: soaExpire, Minttl: negativeTTL,
 	}
-	next.nodes[apex][dns.TypeSOA] = []dns.RR{next.soa}
-	next.nodes[apex][dns.TypeNS] = []dns.RR{&dns.NS{Hdr: header(apex, dns.TypeNS, apexTTL), Ns: next.soa.Ns}}
+	top := next.nodes[apex]
+	if own := top[dns.TypeNS]; own != nil && own.otherwise != nil {
+		next.soa.Ns = own.otherwise.rrs[0].(*dns.NS).Ns
+	} else {
+		top[dns.TypeNS] = always(&dns.NS{Hdr: header(apex, dns.TypeNS, apexTTL), Ns: next.soa.Ns})
+	}
+	top[dns.TypeSOA] = always(next.soa)
 	return next, nil
 }
 
-// add files the records of one name and type, and makes the names between it
+// add files the records of one name, type and line, and makes the names between it
 // and the apex exist.
-func (z *zone) add(rrs []dns.RR) error {
+func (z *zone) add(record *spec.Record, rrs []dns.RR) error {
 	if len(rrs) == 0 {
 		return nil
 	}
@@ -103,10 +105,18 @@ func (z *zone) add(rrs []dns.RR) error {
 		n = node{}
 		z.nodes[owner] = n
 	}
-	if kind == dns.TypeCNAME && (owner == z.apex || len(n) > 0 || len(rrs) > 1) || n[dns.TypeCNAME] != nil {
+	several := len(rrs) > 1 && len(record.Weights) == 0
+	others := len(n) > 0 && n[dns.TypeCNAME] == nil
+	if kind == dns.TypeCNAME && (owner == z.apex || others || several) || kind != dns.TypeCNAME && n[dns.TypeCNAME] != nil {
 		return fmt.Errorf("a CNAME cannot stand beside other records of %s", owner)
 	}
-	n[kind] = append(n[kind], rrs...)
+	if n[kind] == nil {
+		n[kind] = &answers{}
+	}
+	if err := n[kind].add(record, rrs); err != nil {
+		return err
+	}
+	z.delegates = z.delegates || kind == dns.TypeNS && owner != z.apex
 	for at := parent(owner); len(at) > len(z.apex); at = parent(at) {
 		if z.nodes[at] == nil {
 			z.nodes[at] = node{}
@@ -145,48 +155,9 @@ func compileRecord(apex string, record *spec.Record) ([]dns.RR, error) {
 	return rrs, nil
 }
 
-func compileValue(owner, kind string, ttl uint32, value string) (dns.RR, error) {
-	switch kind {
-	case "A":
-		ip, err := netip.ParseAddr(value)
-		if err != nil || !ip.Is4() {
-			return nil, fmt.Errorf("%q is not an IPv4 address", value)
-		}
-		return &dns.A{Hdr: header(owner, dns.TypeA, ttl), A: net.IP(ip.AsSlice())}, nil
-	case "AAAA":
-		ip, err := netip.ParseAddr(value)
-		if err != nil || !ip.Is6() || ip.Zone() != "" {
-			return nil, fmt.Errorf("%q is not an IPv6 address", value)
-		}
-		return &dns.AAAA{Hdr: header(owner, dns.TypeAAAA, ttl), AAAA: net.IP(ip.AsSlice())}, nil
-	case "CNAME":
-		target := dns.Fqdn(value)
-		if err := checkName(target); err != nil {
-			return nil, err
-		}
-		return &dns.CNAME{Hdr: header(owner, dns.TypeCNAME, ttl), Target: target}, nil
-	case "TXT":
-		return &dns.TXT{Hdr: header(owner, dns.TypeTXT, ttl), Txt: split(value)}, nil
-	}
-	return nil, fmt.Errorf("type %s is not supported", kind)
-}
-
 func header(owner string, kind uint16, ttl uint32) dns.RR_Header {
 	return dns.RR_Header{Name: owner, Rrtype: kind, Class: dns.ClassINET, Ttl: ttl}
 }
-
-// split cuts a text into the strings of a TXT record, in the presentation format
-// that the library packs from, where a backslash escapes.
-func split(text string) []string {
-	var parts []string
-	for len(text) > maxString {
-		parts = append(parts, escape(text[:maxString]))
-		text = text[maxString:]
-	}
-	return append(parts, escape(text))
-}
-
-func escape(text string) string { return strings.ReplaceAll(text, `\`, `\\`) }
 
 func checkName(name string) error {
 	if _, ok := dns.IsDomainName(name); !ok {
@@ -221,4 +192,18 @@ func (z *zone) lookup(name string) (n node, exists bool) {
 			return n, exists
 		}
 	}
+}
+
+// cut is the name at or above a canonical name of the zone that NS records give to other
+// name servers (RFC 1034 section 4.3.2, step 3b), the one nearest to the apex, or "".
+func (z *zone) cut(name string) (found string) {
+	if !z.delegates {
+		return ""
+	}
+	for at := name; len(at) > len(z.apex); at = parent(at) {
+		if z.nodes[at][dns.TypeNS] != nil {
+			found = at
+		}
+	}
+	return found
 }

@@ -1,3 +1,3 @@
 dns_zone "a.test" {
-  record "@" "MX" { value = "10 mail" }
+  record "@" "MX" { value = "mail.abc.com" }
 }

@@ -1,3 +1,0 @@
-dns_zone "abc.com" {
-  record "@" "MX" { value = "10 mail.abc.com" }
-}

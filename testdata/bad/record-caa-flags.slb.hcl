@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "@" "CAA" { value = "256 issue letsencrypt.org" }
+}

@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "@" "CAA" { value = "0 iss-ue letsencrypt.org" }
+}

@@ -1,0 +1,6 @@
+dns_zone "a.test" {
+  record "www" "A" {
+    value = "127.0.0.1"
+    line  = "10.1.0.0/8"
+  }
+}

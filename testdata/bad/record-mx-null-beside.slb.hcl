@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "@" "MX" { values = ["0 .", "10 mail.abc.com"] }
+}

@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "sub" "NS" { value = "127.0.0.1" }
+}

@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "*" "NS" { value = "ns.b.test" }
+}

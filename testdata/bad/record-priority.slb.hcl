@@ -1,0 +1,6 @@
+dns_zone "a.test" {
+  record "@" "MX" {
+    value    = "mail.b.test"
+    priority = 10
+  }
+}

@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "5" "PTR" { value = "a..b" }
+}

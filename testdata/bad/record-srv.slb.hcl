@@ -1,0 +1,3 @@
+dns_zone "a.test" {
+  record "_sip._tcp" "SRV" { value = "10 5060 sip.abc.com" }
+}
