@@ -67,6 +67,15 @@ func (p *Plan) request(opt ApplyOptions) (*Request, error) {
 		Generation: p.Next.Generation, Base: p.Base.Generation, Hash: p.Next.ConfigHash,
 		Config: config, Wait: opt.Wait, Timeout: opt.Timeout,
 	}
+	r.OnlyNames = p.Runtime.Action == NoOp && len(p.Runtime.Settings) == 0 && p.Count(NoOp) == len(p.Changes)
+	for i := range p.Changes {
+		if c := &p.Changes[i]; c.From != "" {
+			if r.Renamed == nil {
+				r.Renamed = map[string]string{}
+			}
+			r.Renamed[c.From] = c.Address
+		}
+	}
 	if r.Wait == "" {
 		r.Wait = WaitVerified
 	}

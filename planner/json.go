@@ -20,6 +20,7 @@ type planDocument struct {
 	Runtime       RuntimeChange    `json:"runtime"`
 	Outputs       []OutputChange   `json:"outputs"`
 	Warnings      []string         `json:"warnings"`
+	Notes         []string         `json:"notes"`
 }
 
 type summaryDocument struct {
@@ -38,6 +39,8 @@ type changeDocument struct {
 	Before  map[string]any `json:"before"`
 	After   map[string]any `json:"after"`
 	Changed []string       `json:"changed"`
+	// From is there where a resource is recorded under another address.
+	From string `json:"previous_address,omitempty"`
 }
 
 // WriteJSON writes the plan as one document; equal plans are equal bytes.
@@ -50,10 +53,11 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 		Runtime:       p.Runtime,
 		Outputs:       orEmpty(p.Outputs),
 		Warnings:      orEmpty(p.Warnings),
+		Notes:         orEmpty(p.Notes),
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		d := changeDocument{Address: c.Address, Kind: c.Kind, Name: c.Name, Action: c.Action, Reason: c.Reason, Changed: orEmpty(c.Changed)}
+		d := changeDocument{Address: c.Address, Kind: c.Kind, Name: c.Name, Action: c.Action, Reason: c.Reason, Changed: orEmpty(c.Changed), From: c.From}
 		if c.Before != nil {
 			d.Before = withID(c.Before)
 		}

@@ -10,6 +10,10 @@ import (
 
 // Make plans. Its errors name resources and say what to do about them.
 func Make(in Input) (*Plan, error) {
+	in, err := in.settled()
+	if err != nil {
+		return nil, err
+	}
 	ground, err := survey(in)
 	if err != nil {
 		return nil, err
@@ -18,7 +22,7 @@ func Make(in Input) (*Plan, error) {
 	if err != nil {
 		return nil, err
 	}
-	p := &Plan{Runtime: ground.runtimeChange(in), Warnings: slices.Clone(in.Warnings)}
+	p := &Plan{Runtime: ground.runtimeChange(in), Warnings: slices.Clone(in.Warnings), Notes: slices.Clone(in.Notes), RecordOnly: in.recordOnly()}
 	if len(in.Targets) > 0 && !in.Destroy {
 		p.Warnings = append(p.Warnings, "this plan covers the targets and what they need; the rest, and all outputs, stay as they are recorded")
 	}
@@ -33,9 +37,14 @@ func Make(in Input) (*Plan, error) {
 		}
 		p.Changes = append(p.Changes, c)
 	}
+	if err := ground.standing(target); err != nil {
+		wrong.add(err)
+	}
 	if err := wrong.err(); err != nil {
 		return nil, err
 	}
+	p.noteForgotten()
+	p.noteDrained(in)
 	if err := p.finish(in, ground); err != nil {
 		return nil, err
 	}
@@ -48,11 +57,13 @@ type ground struct {
 	wanted    map[string]*spec.Resource
 	addresses []string // of both, sorted
 	children  map[string][]string
-	blocks    map[string]form // wanted ones
+	blocks    map[string]form   // wanted ones
+	ids       map[string]bool   // of recorded resources
+	from      map[string]string // where what moves is recorded, by its new address
 }
 
 func survey(in Input) (*ground, error) {
-	g := &ground{recorded: map[string]*spec.Resource{}, wanted: map[string]*spec.Resource{}, children: map[string][]string{}}
+	g := &ground{recorded: map[string]*spec.Resource{}, wanted: map[string]*spec.Resource{}, children: map[string][]string{}, ids: map[string]bool{}}
 	if in.Config != nil {
 		resources := in.Config.Resources()
 		for i := range resources {
@@ -61,13 +72,13 @@ func survey(in Input) (*ground, error) {
 			g.addresses = append(g.addresses, r.Address)
 		}
 	}
-	recorded, err := modernise(in.State, g.wanted)
+	recorded, err := modernise(g.renamed(in), g.wanted)
 	if err != nil {
 		return nil, err
 	}
 	for i := range recorded {
 		r := &recorded[i]
-		g.recorded[r.Address] = r
+		g.recorded[r.Address], g.ids[r.ID] = r, true
 		if g.wanted[r.Address] == nil {
 			g.addresses = append(g.addresses, r.Address)
 		}
@@ -78,6 +89,7 @@ func survey(in Input) (*ground, error) {
 			g.children[p] = append(g.children[p], a)
 		}
 	}
+	g.ignore()
 	g.blocks = g.forms()
 	return g, nil
 }
@@ -112,6 +124,7 @@ func (g *ground) decide(in Input) (*outcome, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.keepForgotten(o, in)
 	for _, a := range replaced {
 		if g.recorded[a] != nil && o.next[a] != nil {
 			o.why[a] = replaceAsked
@@ -124,9 +137,14 @@ func (g *ground) decide(in Input) (*outcome, error) {
 func (g *ground) change(address string, o *outcome, in Input) Change {
 	before, after := g.recorded[address], o.next[address]
 	switch {
-	case before == nil:
+	case before == nil || after != nil && before.Forgotten && !after.Forgotten:
 		c := Change{Address: address, Kind: after.Kind, Name: after.Name, Action: Create}
-		c.After = identified(after, 0)
+		if before != nil {
+			c.Reason = "it was forgotten and runs: it is taken over as it is"
+			c.After = g.identified(after, before.ID, before.Replacements)
+			return c
+		}
+		c.After = g.identified(after, "", after.Replacements)
 		return c
 	case after == nil:
 		c := Change{Address: address, Kind: before.Kind, Name: before.Name, Action: Delete, Before: before}
@@ -135,14 +153,21 @@ func (g *ground) change(address string, o *outcome, in Input) Change {
 		}
 		return c
 	}
-	return revision(before, after, o.why[address], in)
+	c := g.revision(before, after, o.why[address], in)
+	switch c.From, c.Forgets = g.from[address], after.Forgotten && !before.Forgotten; {
+	case c.Forgets:
+		c.Reason = "it is forgotten and runs on; no plan is about it any more"
+	case c.Reason == "" && c.From != "":
+		c.Reason = "it was " + c.From
+	}
+	return c
 }
 
 // revision is the change of a resource that was and will be.
-func revision(before, after *spec.Resource, why string, in Input) Change {
+func (g *ground) revision(before, after *spec.Resource, why string, in Input) Change {
 	c := Change{Address: after.Address, Kind: after.Kind, Name: after.Name, Action: NoOp, Before: before}
-	replacements := before.Replacements
-	if drifted, reason := drift(before, after, in); drifted != nil {
+	id, replacements := before.ID, before.Replacements
+	if drifted, reason := g.drift(before, after, in); drifted != nil {
 		c.Before, c.Reason = drifted, reason
 	}
 	c.Changed = changedPaths(c.Before, after)
@@ -150,39 +175,52 @@ func revision(before, after *spec.Resource, why string, in Input) Change {
 	switch {
 	case why == replaceAsked:
 		c.Action, c.Reason = Replace, why
-		replacements++
 	case forced != "":
 		c.Action, c.Reason = Replace, forced+" forces replacement"
-		replacements++
 	case len(c.Changed) > 0:
 		c.Action = Update
-		if why != "" {
+		switch {
+		case why != "":
 			c.Reason = why
+		case in.RefreshOnly:
+			c.Reason = byHand(after.Attributes["status"])
 		}
 	}
-	c.After = identified(after, replacements)
+	if c.Action == Replace {
+		id = ""
+		replacements++
+	}
+	c.After = g.identified(after, id, replacements)
 	return c
 }
 
 const replaceAsked = "replacement was asked for"
 
-// identified returns r with this count of replacements and the id they give.
-func identified(r *spec.Resource, replacements int) *spec.Resource {
-	if r.Replacements == replacements && r.ID != "" {
+// identified returns r with this id, or without one with that of its address and this
+// count of replacements that no other resource has.
+func (g *ground) identified(r *spec.Resource, id string, replacements int) *spec.Resource {
+	if id == "" {
+		id, replacements = spec.FreeID(r.Address, replacements, g.ids)
+	}
+	if r.Replacements == replacements && r.ID == id {
 		return r
 	}
 	same := *r
-	same.Replacements, same.ID = replacements, spec.NewID(r.Address, replacements)
+	same.Replacements, same.ID = replacements, id
 	return &same
 }
 
 // drift returns an instance as it was observed, when somebody has stopped or
 // started it against the configuration. Where the configuration wants by now
 // what was done by hand, there is nothing to undo, only something to record.
-func drift(recorded, wanted *spec.Resource, in Input) (observed *spec.Resource, reason string) {
+func (g *ground) drift(recorded, wanted *spec.Resource, in Input) (observed *spec.Resource, reason string) {
 	status, _ := recorded.Attributes["status"].(string)
-	seen, known := in.Observed.Instances[recorded.Address]
-	if in.SkipRefresh || !in.Observed.Running || !known || seen == status || seen == wanted.Attributes["status"] {
+	address := recorded.Address
+	if from := g.from[address]; from != "" {
+		address = from
+	}
+	seen, known := in.Observed.Instances[address]
+	if in.SkipRefresh || !in.Observed.Running || !known || seen == status || seen == wanted.Attributes["status"] || ignores(wanted, "status") {
 		return nil, ""
 	}
 	real := *recorded
@@ -191,10 +229,14 @@ func drift(recorded, wanted *spec.Resource, in Input) (observed *spec.Resource, 
 		real.Attributes[k] = v
 	}
 	real.Attributes["status"] = seen
-	if seen == spec.StatusRunning {
-		return &real, "started outside of the configuration"
+	return &real, byHand(seen)
+}
+
+func byHand(status any) string {
+	if status == spec.StatusRunning {
+		return "started outside of the configuration"
 	}
-	return &real, "stopped outside of the configuration"
+	return "stopped outside of the configuration"
 }
 
 // finish fills in the next state and what follows from it.
@@ -227,6 +269,9 @@ func (p *Plan) finish(in Input, g *ground) error {
 	}
 	p.keepSecrets(in.Config)
 	if !p.asksRuntime() {
+		if len(in.Moves) > 0 {
+			next.ConfigHash = Digest(next) // so that the next plan brings the runtime up to date
+		}
 		return nil
 	}
 	next.Generation = max(next.Generation, in.Observed.Generation) + 1
@@ -234,7 +279,7 @@ func (p *Plan) finish(in Input, g *ground) error {
 	if in.SkipTraffic {
 		return nil
 	}
-	return p.foresee(in.State)
+	return p.foresee(g.renamed(in), g.drained(in))
 }
 
 // keepSecrets takes from a configuration the secrets that the next state refers to.

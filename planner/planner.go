@@ -12,6 +12,7 @@ package planner
 import (
 	"context"
 	"errors"
+	"slices"
 	"time"
 
 	"slbctl/planner/state"
@@ -34,18 +35,32 @@ type Input struct {
 	// Observed is what runs. With SkipRefresh it is not compared.
 	Observed    Observed
 	SkipRefresh bool
+	// Drained lists the servers that were drained by hand: no plan is about that, and
+	// each tells of it.
+	Drained []string
 	// Destroy plans to release the Targets, or everything without them.
 	Destroy bool
 	// Targets narrows the plan to these addresses and what they need.
 	Targets []string
 	// Replace lists resources to make anew though nothing in them asks for it.
 	Replace []string
+	// Earlier is a recorded configuration to go back to; it stands for Config.
+	Earlier *state.State
+	// RefreshOnly plans to record what runs, and to change nothing of it; Moves, to
+	// record resources under other addresses; Forget, to have no plan be about these any
+	// more. Each is about what is recorded, and stands for Config.
+	RefreshOnly bool
+	Moves       []spec.Move
+	Forget      []string
 	// SkipTraffic leaves the effect on traffic out.
 	SkipTraffic bool
 	// Key keys the digests that stand for sensitive outputs.
 	Key []byte
-	// Warnings are those of the configuration, to be told with the plan.
-	Warnings []string
+	// Warnings are those of the configuration, to be told with the plan; Notes likewise.
+	Warnings, Notes []string
+
+	recorded bool              // Config is what is recorded, now or before
+	renames  map[string]string // instead of moves: new addresses by those that are recorded
 }
 
 // Observed is what the runtime reports.
@@ -73,8 +88,12 @@ type Request struct {
 	Base       uint64 // the generation that must be running, 0 = none
 	Hash       string // digest of Config, answered by Observe from then on
 	Config     *spec.Config
-	Wait       string        // WaitVerified, WaitDrained or WaitNone
-	Timeout    time.Duration // of the verification
+	// Renamed has the new addresses of what goes on under another one; OnlyNames says
+	// that nothing else changes, so that what was done by hand stays.
+	Renamed   map[string]string
+	OnlyNames bool
+	Wait      string        // WaitVerified, WaitDrained or WaitNone
+	Timeout   time.Duration // of the verification
 }
 
 // What an apply waits for.
@@ -154,7 +173,14 @@ type Change struct {
 	Before  *spec.Resource // as it is; nil on create
 	After   *spec.Resource // as it will be; nil on delete
 	Changed []string       // paths inside Attributes that differ, on update and replace
+	// From is the address under which it is recorded, where it moves to Address.
+	From string
+	// Forgets is set where it runs on as it is and no plan is about it any more.
+	Forgets bool
 }
+
+// Stays says that neither the resource nor its record changes.
+func (c *Change) Stays() bool { return c.Action == NoOp && c.From == "" && !c.Forgets }
 
 // RuntimeChange is what happens to the runtime itself.
 type RuntimeChange struct {
@@ -185,7 +211,10 @@ type Plan struct {
 	Runtime  RuntimeChange
 	Outputs  []OutputChange
 	Warnings []string
-	Traffic  []sim.Traffic // one for each listener whose traffic changes
+	Notes    []string // what is so without being a change, and the user should know
+	// RecordOnly plans change what is recorded and nothing that runs.
+	RecordOnly bool
+	Traffic    []sim.Traffic // one for each listener whose traffic changes
 	// Next is the state after the apply.
 	Next *state.State
 	// Secrets are what digests in Next stand for, as far as the configuration has them.
@@ -208,12 +237,16 @@ func (p *Plan) Count(a Action) int {
 
 // HasChanges says whether an apply would do anything at all.
 func (p *Plan) HasChanges() bool {
-	return p.asksRuntime() || len(p.Outputs) > 0
+	return p.asksRuntime() || len(p.Outputs) > 0 || slices.ContainsFunc(p.Changes, func(c Change) bool { return !c.Stays() })
 }
 
-// asksRuntime says whether the runtime has a part in it.
+// asksRuntime says whether the runtime has a part in it. What is forgotten runs on.
 func (p *Plan) asksRuntime() bool {
-	return p.Runtime.Action != NoOp || len(p.Runtime.Settings) > 0 || p.Count(NoOp) < len(p.Changes)
+	if p.RecordOnly {
+		return false
+	}
+	return p.Runtime.Action != NoOp || len(p.Runtime.Settings) > 0 ||
+		slices.ContainsFunc(p.Changes, func(c Change) bool { return c.Action != NoOp || c.From != "" })
 }
 
 // problems collects what is wrong with a plan, to tell all of it at once.

@@ -17,7 +17,7 @@ type form struct{ single, counted, keyed bool }
 func (g *ground) forms() map[string]form {
 	all := map[string]form{}
 	for a := range g.wanted {
-		block := blockOf(a)
+		block := spec.BlockOf(a)
 		if block == "" {
 			all[a] = form{single: true}
 			continue
@@ -36,7 +36,7 @@ func (g *ground) goneBecause(r *spec.Resource, o *outcome) string {
 		return "its " + kindWords(g.recorded[p].Kind) + " is destroyed"
 	}
 	block, index := r.Address, ""
-	if b := blockOf(r.Address); b != "" {
+	if b := spec.BlockOf(r.Address); b != "" {
 		block, index = b, strings.TrimPrefix(r.Address, b)
 	}
 	now, wanted := g.blocks[block]

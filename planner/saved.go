@@ -82,6 +82,8 @@ type savedDocument struct {
 	Runtime       RuntimeChange   `json:"runtime"`
 	Outputs       []OutputChange  `json:"outputs"`
 	Warnings      []string        `json:"warnings"`
+	Notes         []string        `json:"notes"`
+	RecordOnly    bool            `json:"record_only,omitempty"`
 	Traffic       []sim.Traffic   `json:"traffic"`
 	Next          json.RawMessage `json:"next"` // the state's own document, quoted
 }
@@ -93,6 +95,8 @@ type savedChange struct {
 	Action  Action         `json:"action"`
 	Reason  string         `json:"reason,omitempty"`
 	Changed []string       `json:"changed,omitempty"`
+	From    string         `json:"previous_address,omitempty"`
+	Forgets bool           `json:"forgets,omitempty"`
 	Before  *spec.Resource `json:"before,omitempty"`
 }
 
@@ -108,12 +112,12 @@ func (p *Plan) Save(fsys durable.FS, path string, f Fingerprint) error {
 	}
 	doc := savedDocument{
 		FormatVersion: FormatVersion, Checksum: durable.NoChecksum, Fingerprint: f, Base: p.Base,
-		Runtime: p.Runtime, Outputs: p.Outputs, Warnings: p.Warnings, Traffic: p.Traffic, Next: quoted,
+		Runtime: p.Runtime, Outputs: p.Outputs, Warnings: p.Warnings, Notes: p.Notes, RecordOnly: p.RecordOnly, Traffic: p.Traffic, Next: quoted,
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		s := savedChange{Address: c.Address, Kind: c.Kind, Name: c.Name, Action: c.Action, Reason: c.Reason, Changed: c.Changed}
-		if c.Action != NoOp {
+		s := savedChange{Address: c.Address, Kind: c.Kind, Name: c.Name, Action: c.Action, Reason: c.Reason, Changed: c.Changed, From: c.From, Forgets: c.Forgets}
+		if !c.Stays() {
 			s.Before = c.Before
 		}
 		doc.Changes = append(doc.Changes, s)
@@ -168,14 +172,14 @@ func decodeSaved(data []byte) (*Saved, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its next state does not read: %w", err)
 	}
-	p := &Plan{Base: doc.Base, Runtime: doc.Runtime, Outputs: doc.Outputs, Warnings: doc.Warnings, Traffic: doc.Traffic, Next: next}
+	p := &Plan{Base: doc.Base, Runtime: doc.Runtime, Outputs: doc.Outputs, Warnings: doc.Warnings, Notes: doc.Notes, RecordOnly: doc.RecordOnly, Traffic: doc.Traffic, Next: next}
 	after := make(map[string]*spec.Resource, len(next.Resources))
 	for i := range next.Resources {
 		after[next.Resources[i].Address] = &next.Resources[i]
 	}
 	for _, s := range doc.Changes {
-		c := Change{Address: s.Address, Kind: s.Kind, Name: s.Name, Action: s.Action, Reason: s.Reason, Changed: s.Changed, Before: s.Before, After: after[s.Address]}
-		if c.Action == NoOp {
+		c := Change{Address: s.Address, Kind: s.Kind, Name: s.Name, Action: s.Action, Reason: s.Reason, Changed: s.Changed, From: s.From, Forgets: s.Forgets, Before: s.Before, After: after[s.Address]}
+		if c.Stays() {
 			c.Before = c.After
 		}
 		p.Changes = append(p.Changes, c)

@@ -30,7 +30,7 @@ func (g *ground) runtimeChange(in Input) RuntimeChange {
 	c := RuntimeChange{Action: NoOp}
 	hasWork := len(g.recorded) > 0 || len(g.wanted) > 0 && !in.Destroy
 	switch {
-	case in.SkipRefresh || !hasWork:
+	case in.SkipRefresh || !hasWork || in.recordOnly():
 	case !in.Observed.Running && in.Destroy:
 	case !in.Observed.Running:
 		c.Action, c.Reason = Create, "the runtime is not running"
@@ -84,6 +84,8 @@ func outputChanges(in Input) (changes []OutputChange, after []spec.Output, err e
 	switch {
 	case len(in.Targets) > 0:
 		return nil, before, nil
+	case in.recorded:
+		after = in.Config.Outputs // as they were recorded
 	case in.Config != nil && !in.Destroy:
 		if after, err = sealed(in.Config.Outputs, in.Key); err != nil {
 			return nil, nil, err

@@ -18,36 +18,23 @@ func (g *ground) expand(flag string, asked []string) ([]string, error) {
 	for _, a := range asked {
 		before := len(found)
 		for _, known := range g.addresses {
-			if known == a || blockOf(known) == a {
+			if known == a || spec.BlockOf(known) == a {
 				found = append(found, known)
 			}
 		}
 		if len(found) == before {
-			wrong.add(fmt.Errorf("%s %s: there is no such resource%s", flag, a, g.near(a)))
+			wrong.add(fmt.Errorf("%s %s: there is no such resource%s", flag, a, near(g.addresses, a)))
 		}
 	}
 	slices.SortFunc(found, spec.CompareAddresses)
 	return slices.Compact(found), wrong.err()
 }
 
-// blockOf cuts the index off: instance.web[2] is one of instance.web. Addresses
-// whose brackets hold a name of their own (listeners, zones) have no index.
-func blockOf(address string) string {
-	if spec.Parent(address) != "" || !strings.HasSuffix(address, "]") {
-		return ""
-	}
-	block, _, _ := strings.Cut(address, "[")
-	if !strings.Contains(block, ".") {
-		return "" // dns_zone["abc.com"]: the bracket is the label
-	}
-	return block
-}
-
 // near names the known addresses that look most like a, three at most.
-func (g *ground) near(a string) string {
+func near(addresses []string, a string) string {
 	best := max(2, len(a)/3)
 	var names []string
-	for _, known := range g.addresses {
+	for _, known := range addresses {
 		switch d := levenshtein.Distance(a, known, nil); {
 		case d < best:
 			best, names = d, []string{known}

@@ -58,45 +58,57 @@ func (p *Plan) WriteText(w io.Writer, style Style) error {
 		style.Width = 80
 	}
 	out := &printer{style: style}
-	out.list(p.Changes)
+	intro := "slbctl will make these changes:"
+	if p.RecordOnly {
+		intro = "slbctl will record what has changed outside of the configuration:"
+	}
+	out.list(intro, p.Changes)
 	for i := range p.Changes {
 		out.details(&p.Changes[i])
 	}
-	if p.HasChanges() {
+	switch {
+	case p.RecordOnly && !p.HasChanges():
+		out.WriteString("No changes. What runs is as it is recorded.\n")
+	case !p.HasChanges():
+		out.WriteString("No changes. Everything is as the configuration says.\n")
+	case p.RecordOnly:
+		out.WriteString("Only the record changes; nothing that runs does.\n")
+	default:
 		fmt.Fprintf(out, "Plan: %d to add, %d to change, %d to destroy.\n",
 			p.Count(Create)+p.Count(Replace), p.Count(Update), p.Count(Delete)+p.Count(Replace))
-	} else {
-		out.WriteString("No changes. Everything is as the configuration says.\n")
 	}
 	out.traffic(p)
 	out.runtime(p.Runtime)
 	out.outputs(p.Outputs)
-	for i, warning := range p.Warnings {
-		if i == 0 {
-			out.WriteByte('\n')
-		}
+	if len(p.Warnings)+len(p.Notes) > 0 {
+		out.WriteByte('\n')
+	}
+	for _, warning := range p.Warnings {
 		out.WriteString(out.paint(yellow, "Warning:") + " " + warning + "\n")
+	}
+	for _, note := range p.Notes {
+		out.WriteString("Note: " + note + "\n")
 	}
 	_, err := out.WriteTo(w)
 	return err
 }
 
 // list names every resource that changes, and why where that is not plain.
-func (p *printer) list(changes []Change) {
+func (p *printer) list(intro string, changes []Change) {
 	width := 0
 	for i := range changes {
-		if changes[i].Action != NoOp && changes[i].Reason != "" {
+		if !changes[i].Stays() && changes[i].Reason != "" {
 			width = max(width, len(changes[i].Address))
 		}
 	}
 	first := true
 	for i := range changes {
 		c := &changes[i]
-		if c.Action == NoOp {
+		if c.Stays() {
 			continue
 		}
 		if first {
-			p.WriteString("slbctl will make these changes:\n\n")
+			p.WriteString(intro + "\n\n")
 			first = false
 		}
 		line := p.symbol(c.Action) + " " + c.Address

@@ -12,7 +12,7 @@ import (
 
 // foresee fills in what the plan does to traffic. It is the only call: sim has
 // the answer from the code that the live balancer decides with.
-func (p *Plan) foresee(recorded *state.State) error {
+func (p *Plan) foresee(recorded *state.State, drained []string) error {
 	before, err := configOf(recorded)
 	if err != nil {
 		return err
@@ -21,7 +21,7 @@ func (p *Plan) foresee(recorded *state.State) error {
 	if err != nil {
 		return err
 	}
-	p.Traffic, err = sim.Foresee(before, after)
+	p.Traffic, err = sim.Foresee(before, after, drained...)
 	if err != nil {
 		return fmt.Errorf("plan: foresee the effect on traffic: %w", err)
 	}

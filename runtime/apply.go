@@ -1,10 +1,12 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"errors"
 	"fmt"
+	"net/netip"
 
 	"slbctl/runtime/balance"
 	"slbctl/runtime/control"
@@ -29,12 +31,13 @@ type change struct {
 	bound    []place                   // sockets that this change has bound
 	opened   []string                  // access logs that this change has opened
 	names    *dns.Server               // a name server that this change has started
-	sick     map[target]bool           // was abnormal before: may take its time
+	sick     map[netip.AddrPort]bool   // was abnormal before, also under another name: may take its time
 	next     map[string]*listener      // the new ones, from commit on
 
 	// lenient is a daemon that comes back: what it cannot have it goes without,
 	// so that a port somebody else took stops neither the rest nor the next apply.
 	lenient  bool
+	drained  []string // by hand, under old and new addresses
 	problems []string
 	security *security
 }
@@ -65,8 +68,13 @@ func (e *engine) replace(ctx context.Context, req control.Request, emit func(con
 			"the change was planned on generation %d, but generation %d is live: plan again", req.Base, before.Generation)}
 	}
 	c := &change{
-		req: req, before: before, emit: emit, old: e.listeners, sick: map[target]bool{},
+		req: req, before: before, emit: emit, old: e.listeners, sick: map[netip.AddrPort]bool{},
 		after: newCommitted(control.Generation{Generation: req.Generation, Hash: req.Hash}, req.Config),
+	}
+	if req.OnlyNames {
+		for address := range before.Stopped {
+			c.after = c.after.withStopped(cmp.Or(req.Renamed[address], address), true)
+		}
 	}
 	e.log.Info("apply", "generation", req.Generation, "base", req.Base)
 	if err := e.carryOut(ctx, c); err != nil {
@@ -112,6 +120,8 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 	e.live, e.problems = c.after, nil
 	e.mu.Unlock()
 	durable.Failpoint("committed")
+	e.drained = c.drained
+	e.forgetOldNames(c.req.Renamed)
 	return nil
 }
 
@@ -135,6 +145,10 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 	if c.compiled, err = balance.Compile(c.req.Config); err != nil {
 		return err
 	}
+	if c.drained, err = e.renameDrained(c.req.Renamed); err != nil {
+		return err
+	}
+	balance.Drained(c.compiled, c.drained)
 	if c.zones, err = dns.Compile(c.req.Config.DNSZones); err != nil {
 		return err
 	}
@@ -247,7 +261,7 @@ func (e *engine) commit(c *change) error {
 	c.quotas = e.quotas
 	e.quotas = balance.NewQuotas(c.compiled, c.quotas)
 	for _, s := range c.compiled {
-		l := e.succeed(s, c.old[s.Address], c.security.configs[s.Address])
+		l := e.succeed(s, c.old[was(c.req.Renamed, s.Address)], c.security.configs[s.Address], c.req.Renamed)
 		e.retable(l)
 		next[s.Address] = l
 	}
@@ -269,11 +283,21 @@ func (e *engine) commit(c *change) error {
 	return e.fleet.set(ctx, append(wanted, without(e.wanted(c.before), served(wanted))...))
 }
 
+// was is the address that a resource had before a change.
+func was(renamed map[string]string, address string) string {
+	for from, to := range renamed {
+		if to == address {
+			return from
+		}
+	}
+	return address
+}
+
 // succeed makes a listener live. It goes on where prev stands, the one of the same
-// address before; when that is gone and drains, where it stood. On another endpoint it
+// resource address before, or of the one that was renamed to it; when that is gone and drains, where it stood. On another endpoint it
 // is another one to its clients: the old one's connections drain by themselves. The
 // caller holds mu.
-func (e *engine) succeed(s *balance.Listener, prev *listener, secured *tls.Config) *listener {
+func (e *engine) succeed(s *balance.Listener, prev *listener, secured *tls.Config, renamed map[string]string) *listener {
 	if prev == nil {
 		prev = e.leaving(s)
 	}
@@ -281,7 +305,7 @@ func (e *engine) succeed(s *balance.Listener, prev *listener, secured *tls.Confi
 	var handler *proxy.Handler
 	if prev != nil {
 		for n, p := range prev.spec.Pools() {
-			known[p.Owner] = prev.states[n]
+			known[cmp.Or(renamed[p.Owner], p.Owner)] = prev.states[n]
 		}
 		if prev.spec.Endpoint == s.Endpoint {
 			handler = prev.handler
@@ -348,7 +372,8 @@ func (e *engine) rollback(c *change) error {
 		}
 	}
 	// What reached servers that go again may finish, as if it had been drained.
-	if gone := leavers(c.next, c.old); len(gone) > 0 {
+	back := func(address string) string { return was(c.req.Renamed, address) }
+	if gone := leavers(c.next, c.old, back); len(gone) > 0 {
 		e.begin(newDrain(gone, serving(gone, without(instancesOf(c.after), served(instancesOf(c.before))))))
 	}
 	return errors.Join(err, e.withdraw(c))

@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"path/filepath"
-	"slices"
 
 	"slbctl/runtime/control"
 	"slbctl/runtime/durable"
@@ -84,7 +83,7 @@ func readCommitted(fsys durable.FS, dir string) (committed, error) {
 	if !errors.As(err, &damaged) {
 		return c, err
 	}
-	if err := putAside(fsys, damaged.Path); err != nil {
+	if _, err := durable.PutAside(fsys, damaged.Path); err != nil {
 		return committed{}, errors.Join(damaged, err)
 	}
 	return newCommitted(control.Generation{}, &spec.Config{}), nil
@@ -114,24 +113,14 @@ func lookAtCommitted(fsys durable.FS, dir string) (committed, error) {
 	return c, nil
 }
 
-// putAside renames a file to the first name of its own ending in corrupt-N that is
-// free: what was in it may still help somebody.
-func putAside(fsys durable.FS, path string) error {
-	dir := filepath.Dir(path)
-	names, err := fsys.ReadDir(dir)
-	if err != nil {
-		return fmt.Errorf("%s: list: %w", dir, err)
+// CommittedConfig returns what the daemon of dir would come back with, and what it runs
+// if it does; nil when there is nothing. It changes nothing.
+func CommittedConfig(dir string) (*spec.Config, control.Generation, error) {
+	c, err := lookAtCommitted(durable.OS, dir)
+	if err != nil || c.Generation == 0 {
+		return nil, control.Generation{}, err
 	}
-	for n := 1; ; n++ {
-		aside := fmt.Sprintf("%s.corrupt-%d", path, n)
-		if slices.Contains(names, filepath.Base(aside)) {
-			continue
-		}
-		if err := fsys.Rename(path, aside); err != nil {
-			return fmt.Errorf("%s: keep it as %s: %w", path, aside, err)
-		}
-		return fsys.SyncDir(dir)
-	}
+	return c.Config, control.Generation{Generation: c.Generation, Hash: c.Hash}, nil
 }
 
 // Committed tells which generation the daemon of dir would come back with; ok is

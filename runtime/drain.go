@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func (e *engine) retire(c *change) {
 	e.probe(c.compiled)
 	running := served(instancesOf(c.after))
 	e.narrow(running)
-	leaving := leavers(c.old, e.listeners)
+	leaving := leavers(c.old, e.listeners, func(a string) string { return cmp.Or(c.req.Renamed[a], a) })
 	d := newDrain(leaving, serving(leaving, without(instancesOf(c.before), running)))
 	if len(leaving) > 0 {
 		e.begin(d)
@@ -141,12 +142,12 @@ func serving(leaving []draining, instances []webserver.Instance) []webserver.Ins
 }
 
 // leavers marks the connections to what one generation of listeners has and the
-// next has not, as balance.Leaving has it.
-func leavers(from, to map[string]*listener) (gone []draining) {
+// next has not, as balance.Leaving has it. follow gives the address in the next one.
+func leavers(from, to map[string]*listener, follow func(address string) string) (gone []draining) {
 	now := time.Now()
 	for _, old := range from {
 		until := now.Add(old.spec.Drain)
-		all, servers := old.leaving(to[old.spec.Address])
+		all, servers := old.leaving(to[follow(old.spec.Address)])
 		if all {
 			gone = append(gone, draining{of: old, until: until, done: old.handler.DrainAll(until)})
 		}

@@ -42,6 +42,7 @@ type engine struct {
 	quotas    map[string]*balance.Quota // likewise, by load balancer
 	sockets   map[place]socket
 	logs      map[string]*proxy.AccessLog // by path
+	drained   []string                    // by hand, sorted; only changed by who holds busy
 	verdicts  map[target]health.Event
 	probed    map[target]bool
 	changed   chan struct{} // closed and replaced at every verdict and drain
@@ -331,6 +332,7 @@ func (l *listener) drainSick(ev health.Event) {
 				continue
 			}
 			switch table := l.tables[slices.Index(l.spec.Pools(), p)]; {
+			case b.Drained: // whoever drained it waits for its connections to end
 			case ev.Health == balance.Normal:
 				l.handler.Keep(p.Owner, b.Name, b.Endpoint)
 			case ev.Health == balance.Abnormal && table.Shares()[i] == 0:

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"net/netip"
 	"time"
 
 	"slbctl/runtime/control"
@@ -24,12 +25,16 @@ func (e *engine) restore(ctx context.Context) error {
 	if err := e.fleet.adopt(ctx); err != nil {
 		return err
 	}
+	if e.drained, err = Drained(e.dir); err != nil {
+		// Rather too many servers than none that can be drained anew.
+		e.log.Error("restore", "problem", err)
+	}
 	if saved.Generation == 0 {
 		return e.fleet.set(ctx, nil) // what an adopted child serves is nobody's
 	}
 	e.prober.Restore(readVerdicts(e.dir))
 	c := &change{
-		before: e.live, after: saved, old: map[string]*listener{}, sick: map[target]bool{}, lenient: true,
+		before: e.live, after: saved, old: map[string]*listener{}, sick: map[netip.AddrPort]bool{}, lenient: true,
 		req:  control.Request{Generation: saved.Generation, Config: saved.Config},
 		emit: func(ev control.Event) { e.log.Info("restore", "address", ev.Address, "step", ev.Message) },
 	}

@@ -141,7 +141,7 @@ func (e *engine) backendStatus(live *listener, p *balance.Pool, i int, count pro
 	}
 	return control.Backend{
 		Address: b.Name, IP: b.Endpoint.Addr().String(), Port: b.Port, Bound: b.Endpoint.Port(),
-		Weight: b.Weight, Health: ev.Health.String(), Reason: ev.Reason, Since: ev.Since.UTC(),
+		Weight: b.Weight, Drained: b.Drained, Health: ev.Health.String(), Reason: ev.Reason, Since: ev.Since.UTC(),
 		Connections: count.Connections, Requests: count.Requests, Errors: count.Errors, Share: share,
 	}
 }

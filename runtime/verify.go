@@ -18,11 +18,9 @@ import (
 // on each new one before traffic depends on it.
 func (e *engine) startProbes(c *change) {
 	e.mu.Lock()
-	for _, l := range c.compiled {
-		for t := range probed(l) {
-			if e.verdicts[t.target].Health == balance.Abnormal {
-				c.sick[t.target] = true
-			}
+	for t, ev := range e.verdicts {
+		if ev.Health == balance.Abnormal {
+			c.sick[t.endpoint] = true
 		}
 	}
 	e.mu.Unlock()
@@ -185,9 +183,9 @@ func (e *engine) ill(c *change, l *balance.Listener) (reasons []string, hopeless
 			continue
 		}
 		reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", t.Name, ev.Health, orElse(ev.Reason, "no answer yet")))
-		hopeless = hopeless || ev.Health == balance.Abnormal && !c.sick[t.target]
+		hopeless = hopeless || ev.Health == balance.Abnormal && !c.sick[t.endpoint]
 	}
-	if old := c.old[l.Address]; well == 0 && old != nil && all > 0 && e.hadWell(old) {
+	if old := c.old[was(c.req.Renamed, l.Address)]; well == 0 && old != nil && all > 0 && e.hadWell(old) {
 		reasons = append(reasons, "it had a well server and would have none")
 		hopeless = hopeless || undecided == 0
 	}

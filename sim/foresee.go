@@ -51,12 +51,14 @@ type Survival struct {
 // Foresee tells what a change does to the traffic of every listener and rule that it
 // changes the servers, weights, scheduler or service of, in the order of their addresses.
 // Servers count as well unless their instance is stopped. before may be nil.
-func Foresee(before, after *spec.Config) ([]Traffic, error) {
-	old, err := forecasts(before)
+//
+// Servers that were drained by hand, and stay so, are left out on both sides.
+func Foresee(before, after *spec.Config, drained ...string) ([]Traffic, error) {
+	old, err := forecasts(before, drained)
 	if err != nil {
 		return nil, err
 	}
-	fresh, err := forecasts(after)
+	fresh, err := forecasts(after, drained)
 	if err != nil {
 		return nil, err
 	}
@@ -87,7 +89,7 @@ type forecast struct {
 }
 
 // forecasts returns the pools of the listeners that serve, by their owner.
-func forecasts(c *spec.Config) (map[string]forecast, error) {
+func forecasts(c *spec.Config, drained []string) (map[string]forecast, error) {
 	if c == nil {
 		return nil, nil
 	}
@@ -95,6 +97,7 @@ func forecasts(c *spec.Config) (map[string]forecast, error) {
 	if err != nil {
 		return nil, err
 	}
+	balance.Drained(listeners, drained)
 	stopped := map[string]bool{}
 	for _, i := range c.Instances {
 		stopped[i.Address] = i.Status == spec.StatusStopped

@@ -107,6 +107,38 @@ func ParseAddress(s string) (kind string, err error) {
 	return k.name, nil
 }
 
+// CanonicalAddress is an address in the one way that plans write it, and its kind.
+func CanonicalAddress(s string) (address, kind string, err error) {
+	if kind, err = ParseAddress(s); err != nil {
+		return "", "", err
+	}
+	t, _ := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos) // it has just been parsed
+	address = formatAddress(t.RootName(), stepName(t[1]))
+	rest := t[2:]
+	if len(rest) > 0 {
+		if index, ok := rest[0].(hcl.TraverseIndex); ok {
+			address += formatKey(index.Key)
+			rest = rest[1:]
+		}
+	}
+	for ; len(rest) > 1; rest = rest[2:] {
+		address += fmt.Sprintf(".%s[%q]", stepName(rest[0]), stepName(rest[1]))
+	}
+	return address, kind, nil
+}
+
+// nameIn is the name in a resource's address, without an index.
+func nameIn(address string) string {
+	t, diags := hclsyntax.ParseTraversalAbs([]byte(address), "", hcl.InitialPos)
+	switch {
+	case diags.HasErrors() || len(t) < 2:
+		return ""
+	case Parent(address) != "":
+		return stepName(t[len(t)-1])
+	}
+	return stepName(t[1])
+}
+
 func innerForms(k *kind) string {
 	var forms strings.Builder
 	for _, c := range k.children() {
@@ -151,6 +183,17 @@ func NewID(address string, replacements int) string {
 		prefix, _, _ = strings.Cut(address[len(inner)+1:], "[")
 	}
 	return idPrefix[prefix] + hex.EncodeToString(sum[:8])
+}
+
+// FreeID is the id of a resource at an address that was replaced so often, or, where a
+// resource that has moved away took that with it, the next one that nobody has.
+func FreeID(address string, replacements int, taken map[string]bool) (id string, count int) {
+	for {
+		if id = NewID(address, replacements); !taken[id] {
+			return id, replacements
+		}
+		replacements++
+	}
 }
 
 // idPrefix makes ids look like the product's.

@@ -28,6 +28,9 @@ type Config struct {
 	DNSZones          []*DNSZone
 	Simulations       []*Simulation
 	Outputs           []Output
+	// Moves and Removals are about what is recorded.
+	Moves    []Move
+	Removals []Removal
 	// Secrets are the texts that the digests stand for which Seal has put into
 	// resources. Whoever records a Config or sends it on leaves them out.
 	Secrets map[string]string `json:"-"`
@@ -48,6 +51,10 @@ type Meta struct {
 	// expressions use, sorted; destroying one of those takes this along.
 	Refs           []string
 	PreventDestroy bool
+	Forgotten      bool // see Resource
+	// IgnoreChanges names attributes that stay as they are recorded, whatever the file
+	// says of them; IgnoreAll stands for all. It is not recorded itself.
+	IgnoreChanges []string
 }
 
 // Runtime is the runtime block: where the local runtime lives.

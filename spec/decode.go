@@ -235,8 +235,7 @@ func (d *decoder) resource(c *child, inner *hcl.Block, owner, target any) *site 
 	}
 	m.Name = c.identity(target)
 	m.Address = fmt.Sprintf("%s.%s[%q]", parent, c.name, m.Name)
-	m.Replacements = d.l.opt.Recorded.Replacements[m.Address]
-	m.ID = NewID(m.Address, m.Replacements)
+	m.ID, m.Replacements = d.l.identity(m.Address)
 	d.parent = m.Address
 	place := d.block(c.block, inner.Body, owner, target, inner.DefRange, inner.LabelRanges)
 	m.Refs = sortedKeys(d.scope.refs)
@@ -247,6 +246,10 @@ func (d *decoder) resource(c *child, inner *hcl.Block, owner, target any) *site 
 
 // attribute evaluates one argument into its field. Null counts as left out.
 func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target any, s *site) {
+	if a.names {
+		d.names(a, attr, target)
+		return
+	}
 	if a.kind != "" {
 		d.reference(b, a, attr, target, s)
 		return

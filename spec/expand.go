@@ -44,8 +44,10 @@ type object struct {
 	each    cty.Value // each.value
 	address string
 	id      string
-	ip      netip.Addr
-	pinned  bool
+	// replacements is how often it was replaced: a part of what the id is made of.
+	replacements int
+	ip           netip.Addr
+	pinned       bool
 
 	state  progress
 	target any
@@ -131,7 +133,7 @@ func (l *loader) makeObject(def *definition, key, each cty.Value) {
 	if key != cty.NilVal {
 		o.address += formatKey(key)
 	}
-	o.id = NewID(o.address, l.opt.Recorded.Replacements[o.address])
+	o.id, o.replacements = l.identity(o.address)
 	def.objects = append(def.objects, o)
 	l.objects[o.address] = o
 	l.byID[o.id] = o
@@ -293,7 +295,7 @@ func (l *loader) decodeObject(o *object) bool {
 	o.target = def.kind.make()
 	meta := def.kind.meta(o.target)
 	meta.Address, meta.Name, meta.ID = o.address, def.name, o.id
-	meta.Replacements = l.opt.Recorded.Replacements[o.address]
+	meta.Replacements = o.replacements
 	d := &decoder{l: l, scope: &scope{object: o, refs: maps.Clone(def.refs)}, parent: o.address, owner: def.name, ok: true}
 	body, ok := d.expanded(def.kind.block, def.block.Body, def.dynamic)
 	if !ok {

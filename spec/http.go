@@ -132,10 +132,13 @@ var accessLogBlock = &block{
 	hints: map[string]string{"file": "Write path.", "enabled": "A listener with an access_log block has one."},
 	complete: func(owner, target any) {
 		if a := target.(*AccessLog); a.Path == "" {
-			a.Path = ".slbctl/access/" + logName(owner.(*Listener))
+			a.Path = accessLogs + logName(owner.(*Listener))
 		}
 	},
 }
+
+// accessLogs is the folder of those logs whose block names no file.
+const accessLogs = ".slbctl/access/"
 
 // logName is the file of a listener whose access_log names none: SLB1-http-80.log,
 // or the id where the balancer's name is not fit for a file.

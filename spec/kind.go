@@ -55,11 +55,11 @@ func init() {
 		dnsZoneKind,
 		recordKind,
 	}
-	settingBlocks = []*block{runtimeBlock, simulationBlock}
+	settingBlocks = []*block{runtimeBlock, simulationBlock, movedBlock, removedBlock}
 }
 
 // laterKinds are top-level blocks of the language that are not built yet.
-var laterKinds = []string{"test", "state", "module", "moved", "removed"}
+var laterKinds = []string{"test", "state", "module"}
 
 // kindOf makes a kind of a table and the list that holds its resources. The samples
 // are resources that differ in their defaults, with the labels that make them differ.
@@ -132,9 +132,12 @@ func resourceAttributes[T any](meta func(*T) *Meta, own ...attribute) []attribut
 // resourceBlocks are the inner blocks that every top-level resource has.
 func resourceBlocks[T any](meta func(*T) *Meta, own ...child) []child {
 	lifecycle := one(&block{
-		name:       "lifecycle",
-		attributes: []attribute{bind("prevent_destroy", boolean, func(m *Meta) *bool { return &m.PreventDestroy }, fallback(false))},
-		later:      []string{"ignore_changes"},
+		name: "lifecycle",
+		attributes: []attribute{
+			bind("prevent_destroy", boolean, func(m *Meta) *bool { return &m.PreventDestroy }, fallback(false)),
+			bind("ignore_changes", list(text, 0), func(m *Meta) *[]string { return &m.IgnoreChanges }, names, fallback([]any{})),
+		},
+		finish: finishLifecycle,
 	}, meta)
 	lifecycle.unrecorded = true
 	return append([]child{lifecycle}, own...)

@@ -30,6 +30,19 @@ type Recorded struct {
 	// that the files no longer have: no other resource gets it.
 	Addresses    map[string]netip.Addr
 	Replacements map[string]int
+	// IDs holds those of all recorded resources by address: a resource that was moved
+	// keeps the one that it got under its first address.
+	IDs map[string]string
+}
+
+// identity is the id of a resource and how often it was replaced: as recorded, or of
+// a new one the first id that no other has.
+func (l *loader) identity(address string) (id string, replacements int) {
+	replacements = l.opt.Recorded.Replacements[address]
+	if id = l.opt.Recorded.IDs[address]; id != "" {
+		return id, replacements
+	}
+	return FreeID(address, replacements, l.taken)
 }
 
 // loader carries one Load through its strata.
@@ -50,9 +63,13 @@ type loader struct {
 	resources int // counted by expand
 	objects   map[string]*object
 	byID      map[string]*object
-	inner     map[string]*site // of listeners and records, by address
-	allocated bool             // addresses are known, everything can be evaluated
-	stack     []string         // what is being evaluated, for cycles
+	taken     map[string]bool // ids of recorded resources
+	moves     []Move
+	removals  []Removal
+	from      map[string]hcl.Range // where they say what they are about
+	inner     map[string]*site     // of listeners and records, by address
+	allocated bool                 // addresses are known, everything can be evaluated
+	stack     []string             // what is being evaluated, for cycles
 }
 
 // recoverPanics turns a bug into a message for the user. Tests switch it off.
@@ -97,6 +114,10 @@ func newLoader(dir string, opt Options) *loader {
 		variables: map[string]*variable{}, locals: map[string]*local{}, outputs: map[string]*hcl.Block{},
 		definitions: map[string]map[string]*definition{}, settings: map[string][]*hcl.Block{},
 		objects: map[string]*object{}, byID: map[string]*object{}, inner: map[string]*site{},
+		taken: make(map[string]bool, len(opt.Recorded.IDs)),
+	}
+	for _, id := range opt.Recorded.IDs {
+		l.taken[id] = true
 	}
 	l.base = &hcl.EvalContext{Functions: l.functions()}
 	for _, k := range resourceKinds {
@@ -126,6 +147,7 @@ func configFiles(dir string) ([]string, error) {
 func (l *loader) build() *Config {
 	l.assignVariables()
 	l.readRuntime()
+	l.readMoves()
 	definitions := l.sortedDefinitions()
 	for _, def := range definitions {
 		l.expand(def, def.block.DefRange)
@@ -133,7 +155,7 @@ func (l *loader) build() *Config {
 	l.allocate(definitions)
 	l.allocated = true
 
-	c := &Config{Seed: l.opt.Recorded.Seed, Runtime: l.runtime}
+	c := &Config{Seed: l.opt.Recorded.Seed, Runtime: l.runtime, Moves: l.moves, Removals: l.removals}
 	for _, def := range definitions {
 		for _, o := range def.objects {
 			if l.evaluate(o) {
@@ -151,6 +173,7 @@ func (l *loader) build() *Config {
 		}
 	}
 	if !l.reports.failed() {
+		l.checkMoves(c)
 		l.check(c)
 		for i, s := range simulations {
 			l.checkSimulation(c, c.Simulations[i], s)

@@ -15,6 +15,10 @@ type Resource struct {
 	Replacements   int      `json:"replacements"`
 	Refs           []string `json:"refs,omitempty"`
 	PreventDestroy bool     `json:"prevent_destroy"`
+	// Forgotten is a resource that no plan is about any more and that runs on as it is
+	// recorded, until the configuration has it again or it is destroyed by name.
+	Forgotten     bool     `json:"forgotten,omitempty"`
+	IgnoreChanges []string `json:"-"` // of the file that asks for this resource
 	// Attributes are what encoding/json would decode: string, float64, bool, nil,
 	// []any, map[string]any, by the language's names. Durations are "30s".
 	Attributes map[string]any `json:"attributes"`
@@ -52,7 +56,7 @@ func (k *kind) resource(target any) Resource {
 	m := k.meta(target)
 	return Resource{
 		Address: m.Address, Kind: k.name, Name: m.Name, ID: m.ID, Replacements: m.Replacements,
-		Refs: m.Refs, PreventDestroy: m.PreventDestroy, Attributes: k.encode(target),
+		Refs: m.Refs, PreventDestroy: m.PreventDestroy, Forgotten: m.Forgotten, IgnoreChanges: m.IgnoreChanges, Attributes: k.encode(target),
 	}
 }
 
@@ -75,7 +79,7 @@ func FromResources(rs []Resource, rt Runtime, seed uint64) (*Config, error) {
 			}
 			m := k.meta(target)
 			m.Address, m.Name, m.ID = rs[i].Address, rs[i].Name, rs[i].ID
-			m.Replacements, m.Refs, m.PreventDestroy = rs[i].Replacements, rs[i].Refs, rs[i].PreventDestroy
+			m.Replacements, m.Refs, m.PreventDestroy, m.Forgotten = rs[i].Replacements, rs[i].Refs, rs[i].PreventDestroy, rs[i].Forgotten
 			k.add(owner, target)
 			owners[m.Address] = target
 		}

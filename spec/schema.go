@@ -58,6 +58,7 @@ type attribute struct {
 	alias    bool     // accepted in a file, recorded under another name
 	fallback any      // the default, in recorded form
 	kind     string   // of the resource that a reference names; then typ is unused
+	names    bool     // an argument that lists names of attributes
 	words    []string // that an argument may have instead of a reference
 	secret   bool     // never recorded nor shown: only a digest is
 	spreads  bool     // a reference to a counted resource makes one block of each
@@ -76,6 +77,7 @@ func computed(a *attribute) { a.computed = true }
 func alias(a *attribute)    { a.alias = true }
 func spreads(a *attribute)  { a.spreads = true }
 func secret(a *attribute)   { a.secret = true }
+func names(a *attribute)    { a.names = true }
 
 func fallback(v any) option       { return func(a *attribute) { a.fallback = v } }
 func reference(k string) option   { return func(a *attribute) { a.kind = k } }

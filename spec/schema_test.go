@@ -196,7 +196,7 @@ func TestJSONSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	properties := schema["properties"].(map[string]any)
-	if got, want := sortedKeys(properties), []string{"acl", "ca_certificate", "certificate", "dns_zone", "instance", "load_balancer", "locals", "output", "runtime",
+	if got, want := sortedKeys(properties), []string{"acl", "ca_certificate", "certificate", "dns_zone", "instance", "load_balancer", "locals", "moved", "output", "removed", "runtime",
 		"server_group", "simulation", "tls_cipher_policy", "variable"}; !slices.Equal(got, want) {
 		t.Errorf("top level: %v", got)
 	}

@@ -15,7 +15,12 @@ import (
 // applyCmd makes a plan real.
 type applyCmd struct {
 	planFlags
-	PlanFile    string        `arg:"" optional:"" name:"planfile" help:"A plan saved by plan -out."`
+	PlanFile string `arg:"" optional:"" name:"planfile" help:"A plan saved by plan -out."`
+	executionFlags
+}
+
+// executionFlags say how a plan is carried out; apply and rollback have them in common.
+type executionFlags struct {
 	AutoApprove bool          `help:"Do not ask."`
 	JSON        bool          `name:"json" help:"Print one JSON object per event; the last is the summary."`
 	Wait        string        `default:"verified" enum:"verified,drained,false" help:"Stay until all servers are well (verified), until what was removed is gone (drained), or not at all (false)."`
@@ -29,21 +34,17 @@ func (c *applyCmd) Run(s *session) (err error) {
 	if c.PlanFile != "" && c.plans() {
 		return &usageError{command: "apply", detail: "a saved plan is applied as it is: planning flags have no effect on it"}
 	}
-	if c.Timeout == 0 {
-		return &usageError{command: "apply", detail: "-timeout=0s leaves servers no time to get well: give them some, or -wait=false"}
-	}
-	approved := c.AutoApprove || c.PlanFile != ""
-	if c.JSON && !approved {
-		return errJSONAsks
-	}
-	if err := s.mayAsk(approved); err != nil {
+	if err := c.check("apply"); err != nil {
 		return err
 	}
-	do := execution{wait: c.Wait, timeout: time.Duration(c.Timeout), approved: approved, report: s.newReport(c.JSON)}
+	do, err := c.execution(s, "apply", c.PlanFile != "")
+	if err != nil {
+		return err
+	}
 	if c.PlanFile != "" {
 		err = s.applySaved(c.PlanFile, c.LockTimeout, do)
 	} else {
-		err = s.planAndApply(c.planFlags, do)
+		err = s.planAndApply(c.planFlags, do, nil)
 	}
 	if err != nil {
 		do.report.failed(err)
@@ -51,9 +52,22 @@ func (c *applyCmd) Run(s *session) (err error) {
 	return err
 }
 
+// execution is what the flags ask for, of a plan that was approved before or not.
+func (f *executionFlags) execution(s *session, command string, approved bool) (execution, error) {
+	if f.Timeout == 0 {
+		return execution{}, &usageError{command: command, detail: "-timeout=0s leaves servers no time to get well: give them some, or -wait=false"}
+	}
+	approved = approved || f.AutoApprove
+	if f.JSON && !approved {
+		return execution{}, errJSONAsks
+	}
+	do := execution{wait: f.Wait, timeout: time.Duration(f.Timeout), approved: approved, report: s.newReport(f.JSON)}
+	return do, s.mayAsk(approved)
+}
+
 // plans says whether a flag was given that only planning heeds.
 func (c *applyCmd) plans() bool {
-	return c.Destroy || len(c.Target)+len(c.Replace)+len(c.Var)+len(c.VarFile) > 0 || !c.Refresh || !c.Traffic
+	return c.Destroy || c.RefreshOnly || len(c.Target)+len(c.Replace)+len(c.Var)+len(c.VarFile) > 0 || !c.Refresh || !c.Traffic
 }
 
 // execution is how a plan is carried out.
@@ -65,13 +79,23 @@ type execution struct {
 	report   report
 }
 
-// planAndApply plans, shows, asks and applies.
-func (s *session) planAndApply(f planFlags, do execution) (err error) {
-	g, err := s.prepare(f.variableFlags, f.LockTimeout, f.Destroy)
+// planAndApply plans, shows, asks and applies: the configuration, or with choose the
+// earlier state that it sets.
+func (s *session) planAndApply(f planFlags, do execution, choose func(*ground) error) (err error) {
+	files := f.files()
+	if choose != nil {
+		files = unused
+	}
+	g, err := s.prepare(f.variableFlags, f.LockTimeout, files)
 	if err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.unlock()) }()
+	if choose != nil {
+		if err := choose(g); err != nil {
+			return err
+		}
+	}
 	plan, err := g.plan(f)
 	if err != nil {
 		return err
@@ -81,15 +105,18 @@ func (s *session) planAndApply(f planFlags, do execution) (err error) {
 		return err
 	}
 	if plan.HasChanges() && !do.approved {
-		if err := s.confirmPlan(f.Destroy); err != nil {
+		if err := s.confirmPlan(f); err != nil {
 			return err
 		}
 	}
 	return s.carryOut(g, plan, do)
 }
 
-func (s *session) confirmPlan(destroys bool) error {
-	if destroys {
+func (s *session) confirmPlan(f planFlags) error {
+	switch {
+	case f.RefreshOnly:
+		return s.confirm("Record this?", "slbctl writes down what is listed above. Nothing that runs is changed.")
+	case f.Destroy:
 		return s.confirm("Release all of this?", "What is listed above with a minus is drained and then gone for good.")
 	}
 	return s.confirm("Make these changes?", "slbctl does what is listed above, whole or not at all.")
@@ -102,7 +129,7 @@ func (s *session) applySaved(path string, lockTimeout patienceValue, do executio
 		return err
 	}
 	g := &ground{store: s.store(), runtime: &daemon{}}
-	if g.unlock, err = g.store.Lock(s.ctx, state.Self(s.command), time.Duration(lockTimeout)); err != nil {
+	if g.unlock, err = g.lock(s, lockTimeout); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.unlock()) }()

@@ -68,7 +68,7 @@ func (d *daemon) Apply(ctx context.Context, r planner.Request, report func(plann
 	}
 	request := control.Request{
 		Generation: r.Generation, Base: r.Base, Hash: r.Hash,
-		Config: r.Config, Wait: r.Wait, Timeout: r.Timeout,
+		Config: r.Config, Renamed: r.Renamed, OnlyNames: r.OnlyNames, Wait: r.Wait, Timeout: r.Timeout,
 	}
 	err = client.Apply(ctx, request, func(e control.Event) { report(planner.Event(e)) })
 	return asPlanned(err)

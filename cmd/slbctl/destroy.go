@@ -23,7 +23,7 @@ func (c *destroyCmd) Run(s *session) error {
 		LockTimeout: c.LockTimeout, variableFlags: c.variableFlags,
 	}
 	do := execution{wait: planner.WaitDrained, approved: c.AutoApprove, report: s.newReport(c.JSON)}
-	err := s.planAndApply(f, do)
+	err := s.planAndApply(f, do, nil)
 	if err != nil {
 		do.report.failed(err)
 	}

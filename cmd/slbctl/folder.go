@@ -52,10 +52,12 @@ func (s *session) recorded() (*state.State, error) { return s.store().Read(live)
 func (s *session) needState() (*state.State, error) {
 	st, err := s.recorded()
 	if err == nil && st == nil {
-		err = errors.New("no state: nothing has been applied in this folder yet")
+		err = errNoState
 	}
 	return st, err
 }
+
+var errNoState = errors.New("no state: nothing has been applied in this folder yet")
 
 // load reads the configuration, with the addresses that the state has recorded.
 func load(v variableFlags, st *state.State) (*spec.Config, spec.Diagnostics, error) {
@@ -99,16 +101,27 @@ func configurationFiles() ([]string, error) {
 type ground struct {
 	store    *state.Store
 	state    *state.State // nil = none
-	config   *spec.Config // nil only for a destroy without configuration
+	config   *spec.Config // nil without configuration
+	earlier  *state.State // what a rollback goes back to
 	warnings []string
+	notes    []string
 	seen     planner.Observed
 	runtime  *daemon
 	unlock   func() error
 }
 
+// need says what a command wants of the configuration's files.
+type need int
+
+const (
+	needed  need = iota // without them it fails
+	helpful             // it can do without
+	unused              // it does not read them
+)
+
 // prepare reads the configuration, locks and recovers the state, and looks at
 // the runtime. Nothing is written before the configuration has proved right.
-func (s *session) prepare(v variableFlags, lockTimeout patienceValue, optional bool) (g *ground, err error) {
+func (s *session) prepare(v variableFlags, lockTimeout patienceValue, files need) (g *ground, err error) {
 	// A plan lives for a fraction of a second and its heap only grows: the
 	// collector lets it, up to what a plan of 5,000 resources may take. A second
 	// processor would do little but collect more often.
@@ -119,20 +132,24 @@ func (s *session) prepare(v variableFlags, lockTimeout patienceValue, optional b
 	if g.state, err = g.store.Read(live); err != nil {
 		return nil, err
 	}
-	if err := g.load(v, optional); err != nil {
+	if err := g.load(v, files); err != nil {
 		return nil, err
 	}
-	if g.unlock, err = g.store.Lock(s.ctx, state.Self(s.command), time.Duration(lockTimeout)); err != nil {
+	if g.unlock, err = g.lock(s, lockTimeout); err != nil {
 		return nil, err
 	}
-	if err := g.settle(s.ctx, v, optional); err != nil {
+	if err := g.settle(s.ctx, v, files); err != nil {
 		return nil, errors.Join(err, g.unlock())
 	}
 	return g, nil
 }
 
+func (g *ground) lock(s *session, patience patienceValue) (unlock func() error, err error) {
+	return g.store.Lock(s.ctx, state.Self(s.command), time.Duration(patience))
+}
+
 // settle brings record and runtime together, now that nobody else changes them.
-func (g *ground) settle(ctx context.Context, v variableFlags, optional bool) error {
+func (g *ground) settle(ctx context.Context, v variableFlags, files need) error {
 	read := g.state
 	st, _, err := g.store.Recover(live)
 	if err != nil {
@@ -140,7 +157,7 @@ func (g *ground) settle(ctx context.Context, v variableFlags, optional bool) err
 	}
 	g.state = st
 	if serialOf(st) != serialOf(read) {
-		if err := g.load(v, optional); err != nil {
+		if err := g.load(v, files); err != nil {
 			return err
 		}
 	}
@@ -163,8 +180,11 @@ func (g *ground) settle(ctx context.Context, v variableFlags, optional bool) err
 	return err
 }
 
-func (g *ground) load(v variableFlags, optional bool) error {
-	if optional {
+func (g *ground) load(v variableFlags, files need) error {
+	switch files {
+	case unused:
+		return nil
+	case helpful:
 		if has, err := hasConfiguration(); err != nil || !has {
 			return err
 		}

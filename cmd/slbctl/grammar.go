@@ -15,6 +15,7 @@ type grammar struct {
 	Plan     planCmd     `cmd:"" group:"main" help:"Show what would change, and what that does to traffic."`
 	Apply    applyCmd    `cmd:"" group:"main" help:"Make it so."`
 	Destroy  destroyCmd  `cmd:"" group:"main" help:"Release everything, or what is named."`
+	Rollback rollbackCmd `cmd:"" group:"main" help:"Go back to what was applied before."`
 
 	Status statusCmd `cmd:"" group:"look" help:"Show listeners, servers and their health."`
 	Show   showCmd   `cmd:"" group:"look" help:"Show the state or a saved plan."`
@@ -23,7 +24,9 @@ type grammar struct {
 	Sim simCmd `cmd:"" group:"try" help:"Replay traffic in virtual time and check expectations."`
 
 	Fmt      fmtCmd      `cmd:"" group:"manage" help:"Rewrite files in the canonical style."`
-	Recorded stateCmd    `cmd:"" name:"state" group:"manage" help:"Look into the recorded state."`
+	Recorded stateCmd    `cmd:"" name:"state" group:"manage" help:"Look into the recorded state, or mend it."`
+	Drain    drainCmd    `cmd:"" group:"manage" help:"Take a server out softly."`
+	Undrain  undrainCmd  `cmd:"" group:"manage" help:"Let a server that was drained back in."`
 	Instance instanceCmd `cmd:"" group:"manage" help:"Stop or start an instance, as an accident would."`
 	Runtime  runtimeCmd  `cmd:"" group:"manage" help:"Start, stop or watch the daemon."`
 	CA       caCmd       `cmd:"" name:"ca" group:"manage" help:"Print, trust or distrust the local CA's root."`
@@ -43,6 +46,7 @@ type planFlags struct {
 	Target      []string      `sep:"none" placeholder:"ADDR" help:"Plan only this and what it needs. May be repeated."`
 	Replace     []string      `sep:"none" placeholder:"ADDR" help:"Make this anew. May be repeated."`
 	Refresh     bool          `default:"true" help:"Do not look at what runs, only at what is recorded."`
+	RefreshOnly bool          `help:"Only record what was changed by hand, and change nothing that runs."`
 	Traffic     bool          `default:"true" help:"Leave the effect on traffic out."`
 	LockTimeout patienceValue `default:"0s" placeholder:"TIME" help:"Wait so long for another process that holds the state."`
 	variableFlags

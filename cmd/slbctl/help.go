@@ -68,6 +68,7 @@ var pages = map[string]page{
 			"slbctl plan -out=next.plan      save it for `slbctl apply next.plan`",
 			"slbctl plan -detailed-exitcode  0 nothing to do, 1 error, 2 changes",
 			"slbctl plan -destroy            what a destroy would release",
+			"slbctl plan -refresh-only       what was changed by hand",
 		}},
 	"apply": {
 		text: "Plans, shows the plan, asks, and carries it out: whole or not at all, without losing a request. Starts the runtime when it does not run. When servers do not get well in time everything is rolled back and the exit code is 3. A saved plan is applied without a question, if everything is as it was when it was made.",
@@ -81,6 +82,13 @@ var pages = map[string]page{
 		examples: []string{
 			"slbctl destroy                      everything",
 			"slbctl destroy load_balancer.SLB1   the balancer; its instances go on serving",
+		}},
+	"rollback": {
+		text: "Plans what state history lists under a serial, shows the plan, asks, and applies it as one transaction, as apply does. Without a serial it is the one before, so a second rollback takes the first one back. The configuration's files stay as they are: the next plan shows how they differ.",
+		examples: []string{
+			"slbctl rollback                 undo the last apply",
+			"slbctl rollback 3               what serial 3 recorded",
+			"slbctl rollback -auto-approve   do not ask",
 		}},
 	"status": {
 		text: "Every balancer, listener and server: health with its cause and since when, weight, share of the traffic, connections, requests and errors; the instances, and the name server.",
@@ -112,8 +120,35 @@ var pages = map[string]page{
 	"state":      {examples: []string{"slbctl state list", "slbctl state show instance.ECS01", "slbctl state pull > backup.json"}},
 	"state list": {examples: []string{"slbctl state list", "slbctl state list load_balancer.SLB1"}},
 	"state show": {examples: []string{"slbctl state show instance.ECS01"}},
+	"state history": {
+		text:     "Each recorded state with its time, its generation of the runtime and what it has added, changed and destroyed; `live` is what is recorded and runs. The last 50 are kept.",
+		examples: []string{"slbctl state history", "slbctl state history -json"},
+	},
+	"state mv": {
+		text:     "For a block that got another name: the resource keeps its id, its address and its connections. A moved block in the configuration does the same with the next apply.",
+		examples: []string{"slbctl state mv instance.ECS01 instance.web", "slbctl state mv 'instance.web[0]' 'instance.web[\"blue\"]'"},
+	},
+	"state rm": {
+		text:     "What is forgotten runs on as it is, and no plan changes it or ends it. If the configuration has it, the next plan adds it, and apply takes it over as it runs. `slbctl destroy ADDR` ends it.",
+		examples: []string{"slbctl state rm instance.ECS01"},
+	},
+	"state push": {
+		text:     "Refuses a document of another lineage, or one that is older than what is recorded, unless -force is given. Nothing that runs changes: the next plan compares.",
+		examples: []string{"slbctl state push backup.json", "slbctl state push - < backup.json"},
+	},
+	"state recover": {
+		text:     "For a folder whose state is lost or does not read: takes it from the history, if that has what the daemon runs, or else makes it from the daemon's own configuration. A file that does not read is kept under another name.",
+		examples: []string{"slbctl state recover"},
+	},
 	"state pull": {text: "Prints the recorded state as it is in its file. Without a state: exit code 1.", examples: []string{"slbctl state pull > backup.json"}},
-	"instance":   {examples: []string{"slbctl instance stop instance.ECS02", "slbctl instance start instance.ECS02"}},
+	"drain": {
+		text: "The server gets nothing new, but for clients that a cookie or persistence keeps there, and what is open has the time of its listener's drain. The configuration is not touched: the server stays drained through applies, rollbacks and restarts, each plan tells of it, and undrain ends it.",
+		examples: []string{
+			"slbctl drain instance.ECS02 -wait",
+			"slbctl drain 'load_balancer.SLB1.backend[\"instance.ECS02:80\"]'",
+		}},
+	"undrain":  {examples: []string{"slbctl undrain instance.ECS02"}},
+	"instance": {examples: []string{"slbctl instance stop instance.ECS02", "slbctl instance start instance.ECS02"}},
 	"instance stop": {
 		text:     "The instance refuses connections from now on, and its balancers find out by their health checks. The next plan shows the difference.",
 		examples: []string{"slbctl instance stop instance.ECS02"},

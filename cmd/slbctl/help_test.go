@@ -37,7 +37,11 @@ func TestHelpFitsAScreen(t *testing.T) {
 		}
 		text := b.String()
 		lines := strings.Split(text, "\n")
-		if len(lines) > 40 {
+		longest := 40
+		if path == "" {
+			longest = 50 // it lists the commands
+		}
+		if len(lines) > longest {
 			t.Errorf("help of %q has %d lines", path, len(lines))
 		}
 		for _, l := range lines {

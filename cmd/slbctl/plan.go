@@ -5,6 +5,7 @@ import (
 
 	"slbctl/planner"
 	"slbctl/planner/state"
+	"slbctl/runtime"
 	"slbctl/runtime/durable"
 	"slbctl/spec"
 )
@@ -18,7 +19,10 @@ type planCmd struct {
 }
 
 func (c *planCmd) Run(s *session) (err error) {
-	g, err := s.prepare(c.variableFlags, c.LockTimeout, c.Destroy)
+	if err := c.check("plan"); err != nil {
+		return err
+	}
+	g, err := s.prepare(c.variableFlags, c.LockTimeout, c.files())
 	if err != nil {
 		return err
 	}
@@ -42,6 +46,37 @@ func (c *planCmd) Run(s *session) (err error) {
 	return nil
 }
 
+// check refuses flags that exclude each other.
+func (f *planFlags) check(command string) error {
+	other := ""
+	switch {
+	case !f.RefreshOnly:
+		return nil
+	case f.Destroy:
+		other = "-destroy"
+	case len(f.Replace) > 0:
+		other = "-replace"
+	case len(f.Target) > 0:
+		other = "-target"
+	case !f.Refresh:
+		other = "-refresh=false"
+	default:
+		return nil
+	}
+	return &usageError{command: command, detail: "-refresh-only records what runs and changes nothing: " + other + " does not go with it"}
+}
+
+// files says whether the configuration is needed for such a plan.
+func (f *planFlags) files() need {
+	switch {
+	case f.RefreshOnly:
+		return unused
+	case f.Destroy:
+		return helpful
+	}
+	return needed
+}
+
 // show renders a plan.
 func (s *session) show(plan *planner.Plan, asJSON bool) error {
 	if asJSON {
@@ -56,11 +91,17 @@ func (g *ground) plan(f planFlags) (*planner.Plan, error) {
 	if err != nil {
 		return nil, err
 	}
+	drained, err := runtime.Drained(workingFolder)
+	if err != nil {
+		g.warnings = append(g.warnings, err.Error())
+	}
 	in := planner.Input{
-		Config: g.config, State: g.state, Lineage: state.NewLineage(), LastSerial: last,
+		Drained: drained,
+		Config:  g.config, State: g.state, Lineage: state.NewLineage(), LastSerial: last,
 		Observed: g.seen, SkipRefresh: !f.Refresh,
 		Destroy: f.Destroy, Targets: f.Target, Replace: f.Replace,
-		SkipTraffic: !f.Traffic, Warnings: g.warnings,
+		RefreshOnly: f.RefreshOnly, Earlier: g.earlier,
+		SkipTraffic: !f.Traffic, Warnings: g.warnings, Notes: g.notes,
 	}
 	if g.config != nil && hasSensitive(g.config.Outputs) {
 		if in.Key, err = g.store.Key(); err != nil {

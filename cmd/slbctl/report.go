@@ -70,6 +70,9 @@ type result struct {
 }
 
 func resultOf(p *planner.Plan) result {
+	if p.RecordOnly {
+		return result{} // nothing that runs
+	}
 	replaced := p.Count(planner.Replace)
 	return result{
 		Added: p.Count(planner.Create) + replaced, Changed: p.Count(planner.Update),
@@ -97,7 +100,7 @@ func (r *jsonReport) write(v any) error {
 func (r *jsonReport) plan(p *planner.Plan) error {
 	for i := range p.Changes {
 		c := &p.Changes[i]
-		if c.Action == planner.NoOp {
+		if c.Stays() {
 			continue
 		}
 		line := struct {
@@ -110,11 +113,18 @@ func (r *jsonReport) plan(p *planner.Plan) error {
 			return err
 		}
 	}
-	for _, w := range p.Warnings {
+	if err := r.messages("warning", p.Warnings); err != nil {
+		return err
+	}
+	return r.messages("note", p.Notes)
+}
+
+func (r *jsonReport) messages(kind string, texts []string) error {
+	for _, text := range texts {
 		line := struct {
 			Type    string `json:"type"`
 			Message string `json:"message"`
-		}{"warning", w}
+		}{kind, text}
 		if err := r.write(line); err != nil {
 			return err
 		}

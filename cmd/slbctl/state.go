@@ -8,11 +8,16 @@ import (
 	"slbctl/spec"
 )
 
-// stateCmd looks into the recorded state.
+// stateCmd looks into the recorded state, or mends it.
 type stateCmd struct {
-	List stateListCmd `cmd:"" help:"List the recorded resources."`
-	Show stateShowCmd `cmd:"" help:"Show one of them."`
-	Pull statePullCmd `cmd:"" help:"Print the state document."`
+	List    stateListCmd    `cmd:"" help:"List the recorded resources."`
+	Show    stateShowCmd    `cmd:"" help:"Show one of them."`
+	History stateHistoryCmd `cmd:"" help:"List what was recorded before."`
+	Mv      stateMvCmd      `cmd:"" help:"Record a resource under another address."`
+	Rm      stateRmCmd      `cmd:"" help:"Forget a resource without destroying it."`
+	Pull    statePullCmd    `cmd:"" help:"Print the state document."`
+	Push    statePushCmd    `cmd:"" help:"Record a state document."`
+	Recover stateRecoverCmd `cmd:"" help:"Make the state anew from what the daemon runs."`
 }
 
 type stateListCmd struct {
@@ -27,7 +32,7 @@ func (c *stateListCmd) Run(s *session) error {
 	}
 	found := []string{}
 	for _, r := range st.Resources {
-		if len(c.Addresses) == 0 || within(r.Address, c.Addresses) {
+		if !r.Forgotten && (len(c.Addresses) == 0 || within(r.Address, c.Addresses)) {
 			found = append(found, r.Address)
 		}
 	}

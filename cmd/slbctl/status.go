@@ -104,6 +104,12 @@ func (v *view) backends(backends []control.Backend) {
 		row := plain(b.Address, endpoint(b.IP, b.Bound), b.Health, age(v.now.Sub(b.Since)), strconv.Itoa(b.Weight),
 			strconv.FormatFloat(100*b.Share, 'f', 1, 64)+"%", number(b.Connections), number(b.Requests), number(b.Errors), b.Reason)
 		row[2] = v.state(b.Health)
+		if b.Drained {
+			row[4] = cell{"drained", "33"}
+			if !v.color {
+				row[4].color = ""
+			}
+		}
 		rows = append(rows, row)
 	}
 	writeTable(&v.Builder, "    ", rows)

@@ -199,7 +199,7 @@ func verbListing(ts *testscript.TestScript, neg bool, args []string) {
 }
 
 // changing matches what is never the same twice in a JSON document.
-var changing = regexp.MustCompile(`("(?:wall_seconds|uptime_seconds|pid|loops|since)": )("[^"]*"|[0-9.e+-]+)`)
+var changing = regexp.MustCompile(`("(?:wall_seconds|uptime_seconds|pid|loops|since|recorded|lineage)": )("[^"]*"|[0-9.e+-]+)`)
 
 // digits FILE OUT: copies a file with every value that no two runs share replaced by 0.
 func verbDigits(ts *testscript.TestScript, neg bool, args []string) {

@@ -85,6 +85,8 @@ func (d *decoder) resource(r *spec.Resource) error {
 			}
 		case "prevent_destroy":
 			r.PreventDestroy, err = expect[bool](d.value())
+		case "forgotten":
+			r.Forgotten, err = expect[bool](d.value())
 		case "refs":
 			err = d.array(func() error {
 				ref, err := d.string()

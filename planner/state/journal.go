@@ -11,6 +11,7 @@ import (
 // Base is what a change starts from.
 type Base struct {
 	Serial     uint64 // of the recorded state, 0 without one
+	Lineage    string `json:",omitempty"` // of the recorded state, where another one takes its place
 	Generation uint64 // that the runtime runs, 0 = none
 	Hash       string // digest of what it runs
 }
@@ -175,7 +176,7 @@ func (s *Store) resolve(live Live) (*State, Outcome, *durable.Journal, error) {
 		return fail(err)
 	case begin == nil: // torn: the runtime was never asked
 		return st, Dropped, j, nil
-	case st != nil && st.Lineage != begin.next.Lineage:
+	case st != nil && st.Lineage != begin.next.Lineage && (begin.Base == nil || st.Lineage != begin.Base.Lineage):
 		return fail(fmt.Errorf("journal %s belongs to another state than %s: put that state back, or remove the journal", s.journal, s.snapshot))
 	case st != nil && st.Serial >= begin.Serial: // saved, only the journal stayed
 		return st, Finished, j, nil

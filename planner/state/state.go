@@ -183,13 +183,13 @@ func (s *State) Digest() (string, error) {
 
 // Recorded is what spec.Load must know of a state: a nil state knows nothing.
 func (s *State) Recorded() spec.Recorded {
-	r := spec.Recorded{Addresses: map[string]netip.Addr{}, Replacements: map[string]int{}}
+	r := spec.Recorded{Addresses: map[string]netip.Addr{}, Replacements: map[string]int{}, IDs: map[string]string{}}
 	if s == nil {
 		return r
 	}
 	r.Seed = s.Seed
 	for _, res := range s.Resources {
-		r.Replacements[res.Address] = res.Replacements
+		r.Replacements[res.Address], r.IDs[res.Address] = res.Replacements, res.ID
 		text, _ := res.Attributes["address"].(string)
 		if ip, err := netip.ParseAddr(text); err == nil {
 			r.Addresses[res.Address] = ip

@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"slbctl/runtime/durable"
 )
@@ -138,6 +139,25 @@ func (s *Store) LoadHistory(serial uint64) (*State, error) {
 		return nil, &CorruptError{Path: path, Reason: err}
 	}
 	return st, nil
+}
+
+// HistoryTime is when an earlier state was recorded.
+func (s *Store) HistoryTime(serial uint64) (time.Time, error) {
+	t, err := s.fsys.ModTime(s.historyPath(serial))
+	if err != nil {
+		return t, fmt.Errorf("state history: serial %d: %w", serial, err)
+	}
+	return t, nil
+}
+
+// PutAside renames a snapshot that does not read, and says how it is called then. What
+// was in it may still help somebody.
+func (s *Store) PutAside() (name string, err error) {
+	name, err = durable.PutAside(s.fsys, s.snapshot)
+	if err != nil {
+		return "", fmt.Errorf("state: %w", err)
+	}
+	return name, nil
 }
 
 func (s *Store) historyPath(serial uint64) string {

@@ -15,6 +15,7 @@ type Backend struct {
 	Zone     string // empty for a foreign server
 	Port     uint16 // as declared
 	Weight   int    // 0-100
+	Drained  bool   // by hand, which makes the weight 0
 	// MaxConnections bounds what is in flight at once; 0 = unlimited. A full
 	// server is passed over.
 	MaxConnections int

@@ -66,6 +66,14 @@ func (c *Client) StartInstance(ctx context.Context, address string) error {
 	return c.call(ctx, http.MethodPost, "/v1/instance", instanceRequest{address, true}, nil)
 }
 
+// SetDrained takes a server out softly by hand, or lets it back in: an instance, or one
+// backend of a group.
+func (c *Client) SetDrained(ctx context.Context, address string, drained bool) (DrainResult, error) {
+	var r DrainResult
+	err := c.call(ctx, http.MethodPost, "/v1/drain", drainRequest{address, drained}, &r)
+	return r, err
+}
+
 // Shutdown asks the daemon to end. It returns when the daemon has heard, not
 // when it is gone.
 func (c *Client) Shutdown(ctx context.Context) error {

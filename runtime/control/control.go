@@ -31,10 +31,18 @@ type Engine interface {
 	Apply(ctx context.Context, req Request, emit func(Event)) error
 	// SetInstance stops or starts one instance by hand.
 	SetInstance(ctx context.Context, address string, running bool) error
+	// SetDrained takes a server out softly by hand, or lets it back in.
+	SetDrained(ctx context.Context, address string, drained bool) (DrainResult, error)
 	// WaitDrained waits until nothing is draining.
 	WaitDrained(ctx context.Context) error
 	// Shutdown asks the daemon to end; it returns at once.
 	Shutdown()
+}
+
+// DrainResult is what a drain by hand, or its end, has done.
+type DrainResult struct {
+	Backends int      `json:"backends"` // that get nothing new from now on, or get traffic again
+	Unserved []string `json:"unserved"` // listeners and rules all of whose servers have weight 0 now
 }
 
 // Generation names a committed configuration.
@@ -45,12 +53,16 @@ type Generation struct {
 
 // Request asks for one configuration to become live.
 type Request struct {
-	Generation uint64        `json:"generation"` // the new one
-	Base       uint64        `json:"base"`       // the one it was planned on
-	Hash       string        `json:"hash"`
-	Config     *spec.Config  `json:"config"`
-	Wait       string        `json:"wait"`    // WaitVerified, WaitDrained, WaitNone
-	Timeout    time.Duration `json:"timeout"` // for the phases up to verify
+	Generation uint64       `json:"generation"` // the new one
+	Base       uint64       `json:"base"`       // the one it was planned on
+	Hash       string       `json:"hash"`
+	Config     *spec.Config `json:"config"`
+	// Renamed has the new addresses of what goes on under another one. OnlyNames says
+	// that nothing else changes: instances stopped by hand stay so.
+	Renamed   map[string]string `json:"renamed,omitempty"`
+	OnlyNames bool              `json:"only_names,omitempty"`
+	Wait      string            `json:"wait"`    // WaitVerified, WaitDrained, WaitNone
+	Timeout   time.Duration     `json:"timeout"` // for the phases up to verify
 }
 
 // How long an apply stays: until every instance of ours is well, until what it

@@ -54,6 +54,11 @@ func (e *engine) SetInstance(_ context.Context, address string, running bool) er
 	return nil
 }
 
+func (e *engine) SetDrained(_ context.Context, address string, drained bool) (control.DrainResult, error) {
+	e.set["drained "+address] = drained
+	return control.DrainResult{Backends: 2, Unserved: []string{"l"}}, nil
+}
+
 func (e *engine) WaitDrained(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
 
 func (e *engine) Shutdown() { close(e.shutdown) }
@@ -100,7 +105,10 @@ func TestCallsReachTheEngine(t *testing.T) {
 	if err := errors.Join(client.StopInstance(ctx, "instance.A"), client.StartInstance(ctx, "instance.B")); err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff(map[string]bool{"instance.A": false, "instance.B": true}, e.set); diff != "" {
+	if r, err := client.SetDrained(ctx, "instance.A", true); err != nil || r.Backends != 2 || len(r.Unserved) != 1 {
+		t.Errorf("drain: %+v, %v", r, err)
+	}
+	if diff := cmp.Diff(map[string]bool{"instance.A": false, "instance.B": true, "drained instance.A": true}, e.set); diff != "" {
 		t.Error(diff)
 	}
 	if err := client.Shutdown(ctx); err != nil {

@@ -27,6 +27,11 @@ type instanceRequest struct {
 	Running bool   `json:"running"`
 }
 
+type drainRequest struct {
+	Address string `json:"address"`
+	Drained bool   `json:"drained"`
+}
+
 // NewServer returns the HTTP server of an engine's API; Serve it on Listen's socket.
 func NewServer(e Engine) *http.Server {
 	mux := http.NewServeMux()
@@ -47,6 +52,14 @@ func NewServer(e Engine) *http.Server {
 			return
 		}
 		replyOr(w, struct{}{}, e.SetInstance(r.Context(), req.Address, req.Running))
+	})
+	mux.HandleFunc("POST /v1/drain", func(w http.ResponseWriter, r *http.Request) {
+		var req drainRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		result, err := e.SetDrained(r.Context(), req.Address, req.Drained)
+		replyOr(w, result, err)
 	})
 	mux.HandleFunc("POST /v1/shutdown", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, struct{}{})

@@ -85,8 +85,9 @@ type Backend struct {
 	Address     string    `json:"address"`
 	Bound       uint16    `json:"bound"`
 	Connections int64     `json:"connections"`
-	Errors      int64     `json:"errors"` // connects that failed, on L7 also answers that did not come whole
-	Health      string    `json:"health"` // normal, abnormal, unavailable
+	Drained     bool      `json:"drained"` // by hand
+	Errors      int64     `json:"errors"`  // connects that failed, on L7 also answers that did not come whole
+	Health      string    `json:"health"`  // normal, abnormal, unavailable
 	IP          string    `json:"ip"`
 	Port        uint16    `json:"port"`
 	Reason      string    `json:"reason"`

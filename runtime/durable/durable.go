@@ -17,10 +17,12 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
 	"syscall"
+	"time"
 )
 
 // FS is what durable code may do to files. A name change (create, rename,
@@ -36,6 +38,8 @@ type FS interface {
 	ReadFile(path string) ([]byte, error)
 	// ReadDir lists the names in a folder, sorted; fs.ErrNotExist without it.
 	ReadDir(path string) ([]string, error)
+	// ModTime is when the file was last written.
+	ModTime(path string) (time.Time, error)
 	Rename(from, to string) error
 	Remove(path string) error
 	// MkdirAll makes a folder (0700) and those above it.
@@ -159,6 +163,14 @@ func (osFS) Append(path string) (File, error) {
 
 func (osFS) ReadFile(path string) ([]byte, error) { return os.ReadFile(path) }
 
+func (osFS) ModTime(path string) (time.Time, error) {
+	info, err := os.Stat(path)
+	if err != nil {
+		return time.Time{}, err
+	}
+	return info.ModTime(), nil
+}
+
 func (osFS) ReadDir(path string) ([]string, error) {
 	entries, err := os.ReadDir(path)
 	if err != nil {
@@ -210,3 +222,23 @@ func (f osFile) Sync() error {
 }
 
 func (f osFile) Close() error { return f.f.Close() }
+
+// PutAside renames a file to the first name of its own ending in corrupt-N that is
+// free, and returns that: what was in it may still help somebody.
+func PutAside(fsys FS, path string) (aside string, err error) {
+	dir := filepath.Dir(path)
+	names, err := fsys.ReadDir(dir)
+	if err != nil {
+		return "", fmt.Errorf("%s: list: %w", dir, err)
+	}
+	for n := 1; ; n++ {
+		aside := fmt.Sprintf("%s.corrupt-%d", path, n)
+		if slices.Contains(names, filepath.Base(aside)) {
+			continue
+		}
+		if err := fsys.Rename(path, aside); err != nil {
+			return "", fmt.Errorf("%s: keep it as %s: %w", path, aside, err)
+		}
+		return aside, fsys.SyncDir(dir)
+	}
+}

@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"time"
 
 	"slbctl/runtime/durable"
 )
@@ -153,6 +154,14 @@ func (d *Disk) Append(name string) (durable.File, error) {
 		d.live[name] = &inode{perm: 0o600}
 	}
 	return &file{d, d.live[name], name}, nil
+}
+
+// ModTime implements durable.FS. All files of a disk are of one moment.
+func (d *Disk) ModTime(name string) (time.Time, error) {
+	if d.live[name] == nil {
+		return time.Time{}, &fs.PathError{Op: "stat", Path: name, Err: fs.ErrNotExist}
+	}
+	return time.Unix(0, 0), nil
 }
 
 // ReadFile implements durable.FS.

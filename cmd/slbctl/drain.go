@@ -1,0 +1,79 @@
+package main
+
+import (
+	"fmt"
+	"strings"
+
+	"slbctl/runtime/control"
+	"slbctl/spec"
+)
+
+// drainCmd takes a server out softly without touching the configuration.
+type drainCmd struct {
+	Address string `arg:"" name:"addr" help:"An instance, or one backend of a group."`
+	Wait    bool   `help:"Stay until the connections to it have ended."`
+}
+
+func (c *drainCmd) Run(s *session) error {
+	if err := s.setDrained(c.Address, true); err != nil {
+		return err
+	}
+	if !c.Wait {
+		return nil
+	}
+	client, err := control.Dial(workingFolder)
+	if err != nil {
+		return err
+	}
+	if err := client.WaitDrained(s.ctx); err != nil {
+		if s.ctx.Err() != nil {
+			return fmt.Errorf("it stays drained, and its connections end by themselves: %w", errInterrupted)
+		}
+		return err
+	}
+	_, err = fmt.Fprintf(s.stdout, "The connections to %s have ended.\n", c.Address)
+	return err
+}
+
+// undrainCmd lets a server that was drained back in.
+type undrainCmd struct {
+	Address string `arg:"" name:"addr" help:"What was drained, as plan lists it."`
+}
+
+func (c *undrainCmd) Run(s *session) error { return s.setDrained(c.Address, false) }
+
+func (s *session) setDrained(given string, drained bool) error {
+	address, err := serverAddress(given)
+	if err != nil {
+		return err
+	}
+	client, err := control.Dial(workingFolder)
+	if err != nil {
+		return err
+	}
+	result, err := client.SetDrained(s.ctx, address, drained)
+	if err != nil {
+		return err
+	}
+	if drained && len(result.Unserved) > 0 {
+		s.note("Warning: nobody is left to serve %s.", strings.Join(result.Unserved, ", "))
+	}
+	text := "%s gets its traffic again, as a member of %s.\n"
+	if drained {
+		text = "%s gets nothing new, as a member of %s, until `slbctl undrain` ends it. Open connections have the time of a drain.\n"
+	}
+	_, err = fmt.Fprintf(s.stdout, text, address, count(int64(result.Backends), "pool"))
+	return err
+}
+
+// serverAddress is what can be drained in the one way that it is written down.
+func serverAddress(given string) (string, error) {
+	if group, member, ok := spec.SplitBackend(given); ok {
+		return spec.BackendAddress(group, member), nil
+	}
+	address, kind, err := spec.CanonicalAddress(given)
+	if err != nil || kind != "instance" {
+		return "", &usageError{command: "drain", detail: fmt.Sprintf("%q is neither an instance, such as instance.ECS01, nor a backend, such as 'load_balancer.SLB1.backend[\"instance.ECS01:80\"]'", given)}
+	}
+	return address, nil
+}

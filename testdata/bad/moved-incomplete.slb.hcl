@@ -1,0 +1,8 @@
+instance "b" {}
+moved {
+  from = instance.a
+}
+moved {
+  from = instance.a
+  too  = instance.b
+}

@@ -1,0 +1,5 @@
+instance "b" {}
+moved {
+  from = instance.b
+  to   = instance["b"]
+}

@@ -1,0 +1,8 @@
+instance "b" {}
+moved {
+  from = instance.a
+  to   = instance.b
+}
+removed {
+  from = instance.a
+}

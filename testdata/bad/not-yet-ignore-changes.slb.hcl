@@ -1,5 +1,0 @@
-instance "a" {
-  lifecycle {
-    ignore_changes = ["zone"]
-  }
-}
