@@ -230,3 +230,58 @@ func TestForeignJournal(t *testing.T) {
 		t.Error(err)
 	}
 }
+
+// TestAnotherLineageStoppedAnywhere pushes a state of another lineage in place of the
+// recorded one and is stopped before each durable operation: there is the one or the
+// other, and nothing to do by hand.
+func TestAnotherLineageStoppedAnywhere(t *testing.T) {
+	before, after := sample(4, 3), sample(9, 2)
+	after.Lineage = "another"
+	snapshot := encode(t, before)
+	for _, loss := range durabletest.Losses {
+		for at, done := 1, false; !done; at++ {
+			disk := holding(snapshot)
+			disk.StopAt(at, nil)
+			e := &engine{}
+			e.commit(before)
+			store := state.Open(disk, "/w", "")
+			err := store.Begin(after, state.Base{Serial: before.Serial, Lineage: before.Lineage, Generation: e.generation, Hash: e.hash})
+			if err == nil {
+				err = store.Commit()
+			}
+			done = !disk.Stopped()
+			next := disk.Reboot(loss)
+			got, _, recoverErr := state.Open(next, "/w", "").Recover(e.live)
+			switch {
+			case recoverErr != nil:
+				t.Fatalf("loss %d, stop at %d: %v", loss, at, recoverErr)
+			case !same(got, before) && !same(got, after):
+				t.Fatalf("loss %d, stop at %d: a mixture: %v", loss, at, got)
+			case err == nil && !same(got, after):
+				t.Fatalf("loss %d, stop at %d: it was recorded and is lost", loss, at)
+			}
+			checkRecovery(t, next, e, got, durabletest.Nothing, at)
+		}
+	}
+}
+
+func TestHistoryTimeAndPutAside(t *testing.T) {
+	disk := seeded(t, sample(4, 1))
+	store := state.Open(disk, "/w", "")
+	if _, err := store.HistoryTime(4); err == nil {
+		t.Error("a time of what is not kept")
+	}
+	disk.Put("/w/.slbctl/history/4.json", encode(t, sample(4, 1)))
+	if at, err := store.HistoryTime(4); err != nil || at.IsZero() {
+		t.Errorf("%v, %v", at, err)
+	}
+	for _, want := range []string{"/w/slbctl.state.json.corrupt-1", "/w/slbctl.state.json.corrupt-2"} {
+		disk.Put("/w/slbctl.state.json", []byte("torn"))
+		if name, err := store.PutAside(); err != nil || name != want {
+			t.Errorf("%s, %v", name, err)
+		}
+		if s, err := store.Load(); s != nil || err != nil {
+			t.Errorf("it is still there: %v, %v", s, err)
+		}
+	}
+}
