@@ -2,9 +2,7 @@ package balance
 
 import (
 	"fmt"
-	"net"
 	"slices"
-	"strconv"
 
 	"slbctl/spec"
 )
@@ -43,7 +41,7 @@ func (b *Backend) named(group, address string) bool {
 // Address names a member of a group for drain.
 func (b *Backend) Address(group string) string {
 	if b.Instance == "" {
-		return spec.BackendAddress(group, net.JoinHostPort(b.Endpoint.Addr().String(), strconv.Itoa(int(b.Port))))
+		return spec.BackendAddress(group, b.Name)
 	}
 	return spec.BackendAddress(group, fmt.Sprintf("%s:%d", b.Instance, b.Port))
 }

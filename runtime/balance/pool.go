@@ -2,6 +2,7 @@ package balance
 
 import (
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -12,6 +13,7 @@ type Backend struct {
 	// more than once. Names are unique within a pool.
 	Name     string
 	Instance string // resource address; empty for a foreign server
+	ID       string // of the instance, which it keeps under another address
 	Zone     string // empty for a foreign server
 	Port     uint16 // as declared
 	Weight   int    // 0-100
@@ -26,6 +28,15 @@ type Backend struct {
 	// Endpoint and CheckEndpoint are where connections and probes really go.
 	Endpoint      netip.AddrPort
 	CheckEndpoint netip.AddrPort
+}
+
+// key is what hashes, cookies and the order of tables go by: a server that gets another
+// name keeps its clients.
+func (b *Backend) key() string {
+	if b.ID == "" {
+		return b.Name
+	}
+	return b.ID + strings.TrimPrefix(b.Name, b.Instance)
 }
 
 // Pool is a set of servers and how one is chosen: the servers of a listener, or of

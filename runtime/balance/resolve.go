@@ -114,7 +114,7 @@ func (r *resolver) backend(m spec.Backend) (Backend, error) {
 	if b.Port == 0 {
 		return b, fmt.Errorf("backend %s has no port; give it one, or the listener a backend_port", m.Instance)
 	}
-	b.Name, b.Instance, b.Zone = m.Instance, m.Instance, i.Zone
+	b.Name, b.Instance, b.ID, b.Zone = m.Instance, m.Instance, i.ID, i.Zone
 	b.Endpoint = netip.AddrPortFrom(i.IP, r.runtime.BoundPort(b.Port))
 	b.CheckEndpoint = b.Endpoint
 	if r.checkPort != 0 {

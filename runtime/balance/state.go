@@ -39,7 +39,7 @@ type flight struct {
 }
 
 // NewState returns the state of a pool. After a change, prev is the state it
-// had before: the ticket goes on where it was, and backends that stay, by name,
+// had before: the ticket goes on where it was, and backends that stay, by their ids,
 // keep their connections in flight. Connections that began under prev still end
 // with prev's Done and are counted here too. Without a past, prev is nil.
 func NewState(p *Pool, prev *State) *State {
@@ -50,11 +50,11 @@ func NewState(p *Pool, prev *State) *State {
 	} else {
 		s.history, s.clients = prev.history, prev.clients
 		for i, b := range prev.pool.Backends {
-			known[b.Name] = prev.flights[i]
+			known[b.key()] = prev.flights[i]
 		}
 	}
 	for i, b := range p.Backends {
-		if s.flights[i] = known[b.Name]; s.flights[i] == nil {
+		if s.flights[i] = known[b.key()]; s.flights[i] == nil {
 			s.flights[i] = &flight{leaf: noLeaf}
 		}
 		if b.MaxConnections > 0 && s.limits == nil {
@@ -81,7 +81,7 @@ func (s *State) persist() {
 	}
 	s.keys, s.servers = make([]uint64, len(s.flights)), make(map[uint64]int, len(s.flights))
 	for i, b := range s.pool.Backends {
-		s.keys[i] = cookieKey(b.Name, s.pool.seed)
+		s.keys[i] = cookieKey(b.key(), s.pool.seed)
 		s.servers[s.keys[i]] = i
 	}
 }

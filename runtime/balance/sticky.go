@@ -44,19 +44,19 @@ type cookies struct {
 }
 
 // cookieKey is the number that a cookie's value spells: a keyed hash of the
-// server's name, so that it is the same in every generation, tells nothing about
+// server's id, so that it is the same in every generation, tells nothing about
 // the server and cannot be made up for another one.
-func cookieKey(name string, seed uint64) uint64 {
+func cookieKey(id string, seed uint64) uint64 {
 	key := binary.LittleEndian.AppendUint64([]byte("sticky session:"), seed)
 	mac := hmac.New(sha256.New, key)
-	mac.Write([]byte(name))
+	mac.Write([]byte(id))
 	return binary.BigEndian.Uint64(mac.Sum(nil))
 }
 
 func newCookies(backends []Backend, seed uint64) cookies {
 	c := cookies{values: make([]string, len(backends)), backends: make(map[uint64]int, len(backends))}
 	for i, b := range backends {
-		key := cookieKey(b.Name, seed)
+		key := cookieKey(b.key(), seed)
 		c.values[i] = fmt.Sprintf("%016x", key)
 		c.backends[key] = i
 	}

@@ -62,7 +62,7 @@ func (p *Pool) TableWarm(health func(i int) Health, warmth func(i int) int) *Tab
 		t.serves[i] = true
 	}
 	if p.Scheduler != spec.SchedulerRR && p.Scheduler != spec.SchedulerWRR && p.Scheduler != "" {
-		slices.SortFunc(t.members, func(a, b uint16) int { return cmp.Compare(p.Backends[a].Name, p.Backends[b].Name) })
+		slices.SortFunc(t.members, func(a, b uint16) int { return cmp.Compare(p.Backends[a].key(), p.Backends[b].key()) })
 	}
 	t.weights = make([]int, len(t.members))
 	for k, m := range t.members {
@@ -89,7 +89,7 @@ func (p *Pool) TableWarm(health func(i int) Health, warmth func(i int) int) *Tab
 func (t *Table) hashSequence() []uint16 {
 	prefs := make([]preference, len(t.members))
 	for i, m := range t.members {
-		prefs[i] = preferenceOf(t.pool.Backends[m].Name, t.pool.seed)
+		prefs[i] = preferenceOf(t.pool.Backends[m].key(), t.pool.seed)
 	}
 	slots := maglev(prefs, t.weights, hashSlots)
 	for k, i := range slots {
