@@ -165,7 +165,7 @@ func TestDefaults(t *testing.T) {
 			`"quic_id_length":0,"scheduler":"wrr","server_group":"","slow_start":"0s","status":"running","when_all_unhealthy":"reject"}`,
 		`{"domain":"","health_check":null,"redirect":null,"scheduler":"","server_group":"server_group.g","sticky_session":null,"url":"/r"}`,
 		`{"tags":{}}`,
-		`{"host":"@","ttl":600,"type":"A","values":["127.10.0.2"]}`,
+		`{"host":"@","line":"default","status":"enabled","ttl":600,"type":"A","values":["127.10.0.2"],"weights":[]}`,
 	}, "\n")
 	if string(got) != want {
 		t.Errorf("got\n%s\nwant\n%s", got, want)
