@@ -1,5 +1,6 @@
 # make demo   the SLB tutorial, for real, on this machine
 # make test   everything that CI checks
+# make testssl  what testssl.sh has to say about https listeners
 # make bench  what a plan, a pick, a connection and a simulated request cost
 # make bench-peers  the same work through slbctl, HAProxy and nginx, side by side
 # make build  bin/slbctl
@@ -15,7 +16,7 @@ RACE = $(shell command -v gcc >/dev/null && echo -race)
 # Packages that ./... leaves out because of where they lie.
 TESTDATA = ./testdata ./testdata/bench ./testdata/client ./testdata/wire
 
-.PHONY: build demo test lint tools bench bench-peers golden
+.PHONY: build demo test testssl lint tools bench bench-peers golden
 
 build:
 	$(GO) build -trimpath -o bin/slbctl ./cmd/slbctl
@@ -27,6 +28,10 @@ demo: build
 test: tools lint
 	$(GO) test $(RACE) -timeout 8m ./...
 	$(GO) test -tags failpoint ./runtime/durable
+
+# testssl has testssl.sh, if that is installed, look at https listeners for three minutes.
+testssl:
+	$(GO) test -count 1 -timeout 20m -v -run TestTestssl ./cmd/slbctl -testssl
 
 lint:
 	@unformatted=$$(gofmt -l cmd spec planner runtime sim testdata); \

@@ -244,16 +244,21 @@ func startAsking(t testing.TB, k *Socket, protocols ...string) *asker {
 		client := securedBrowser(t, &tls.Config{InsecureSkipVerify: true, NextProtos: []string{p}})
 		transport := client.Transport.(*http.Transport)
 		transport.ForceAttemptHTTP2 = p == "h2"
-		var dials atomic.Int64
+		var dialled []net.Conn
 		transport.DialContext = func(ctx context.Context, network, addr string) (net.Conn, error) {
-			dials.Add(1)
-			return new(net.Dialer).DialContext(ctx, network, addr)
+			c, err := new(net.Dialer).DialContext(ctx, network, addr)
+			if err == nil {
+				dialled = append(dialled, c)
+			}
+			return c, err
 		}
 		a.group.Go(func() {
-			defer client.CloseIdleConnections()
 			defer func() {
-				if n := dials.Load(); n != 1 {
-					t.Errorf("%s took %d connections", p, n)
+				if len(dialled) != 1 {
+					t.Errorf("%s took %d connections", p, len(dialled))
+				}
+				for _, c := range dialled { // the transport may not take it for idle yet
+					c.Close()
 				}
 			}()
 			for {
@@ -320,9 +325,10 @@ func TestHTTP2FloodsHurtNobodyElse(t *testing.T) {
 	}
 	asking := startAsking(t, c.k, "http/1.1", "h2")
 	var flooding sync.WaitGroup
+	var sent atomic.Int64
 	for range 2 {
 		flooding.Go(func() {
-			for range rounds {
+			for n := 0; (n < rounds || asking.count() < 100) && !t.Failed(); n++ {
 				for _, send := range all {
 					conn, err := tls.Dial("tcp", c.k.Endpoint().String(), &tls.Config{InsecureSkipVerify: true, NextProtos: []string{"h2"}})
 					if err != nil {
@@ -330,6 +336,7 @@ func TestHTTP2FloodsHurtNobodyElse(t *testing.T) {
 						return
 					}
 					flood(conn, send)
+					sent.Add(1)
 				}
 			}
 		})
@@ -337,10 +344,10 @@ func TestHTTP2FloodsHurtNobodyElse(t *testing.T) {
 	flooding.Wait()
 	n, among := asking.end()
 	t.Logf("%d requests; 99%% within %v alone, %v among floods", n, alone, among)
-	if n < 50 || among > alone+othersWait() {
-		t.Errorf("%d requests were answered, 99%% within %v; alone within %v", n, among, alone)
+	if among > alone+othersWait() {
+		t.Errorf("99%% within %v; alone within %v", among, alone)
 	}
-	if got := c.spent().Counts; got.Secure.FloodsCut != int64(2*rounds*len(all)) {
-		t.Errorf("counted %+v, want %d floods", got, 2*rounds*len(all))
+	if got := c.spent().Counts; got.Secure.FloodsCut != sent.Load() {
+		t.Errorf("counted %+v, want %d floods", got, sent.Load())
 	}
 }

@@ -51,7 +51,10 @@ func TestTLSSlowReaders(t *testing.T) {
 		},
 	} {
 		t.Run(protocol, func(t *testing.T) {
-			const clients = 100
+			clients := int64(100)
+			if raceDetector {
+				clients = 40
+			}
 			before := c.spent()
 			var conns []*tls.Conn
 			for range clients {
@@ -76,11 +79,12 @@ func TestTLSSlowReaders(t *testing.T) {
 				t.Errorf("%d bytes for each client that does not read; of %d others 99%% within %v", each, n, most)
 			}
 			// They are let go in the time of a request, without anybody's error. A connection of
-			// HTTP/2 that reads what is not part of an answer may go on asking.
+			// HTTP/2 that reads what is not part of an answer may go on asking, and so may one
+			// whose last bytes the kernel has taken meanwhile.
 			eventually(t, "the slow ones have gone", func() bool {
 				time.Sleep(50 * time.Millisecond)
 				n := c.spent().Counts
-				return n.Backends["a"].Connections == 0 && (protocol == "h2, closed windows" || n.Connections == 0)
+				return n.Backends["a"].Connections == 0 && (protocol == "h2, closed windows" || n.Connections <= clients/20)
 			})
 			if after := c.spent(); after.Counts.Errors != before.Counts.Errors || after.Counts.TimedOut-before.Counts.TimedOut < clients {
 				t.Errorf("counted %+v, before %+v", after.Counts, before.Counts)
