@@ -83,7 +83,11 @@ func writeResource(w io.Writer, r *spec.Resource) error {
 		}
 	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "%s\n    %-*s = %q\n", r.Address, width, "id", r.ID)
+	heading := r.Address
+	if r.Forgotten {
+		heading += "   # forgotten: it runs on, and no plan is about it"
+	}
+	fmt.Fprintf(&b, "%s\n    %-*s = %q\n", heading, width, "id", r.ID)
 	for _, name := range names {
 		value, err := marshal(r.Attributes[name], "")
 		if err != nil {
