@@ -43,44 +43,59 @@ func BlockOf(address string) string {
 }
 
 // Renames applies moves to the addresses of recorded resources and returns the new
-// address of each that gets another one. Where that is recorded already, the move has
-// been done before, and what has come to the old address since stays there.
+// address of each that gets another one. Where something is recorded at that address and
+// stays, the move has been done before, and what has come to the old address since stays
+// there. Of two that would come to one address it is the one with fewer moves to go.
 func Renames(recorded []string, moves []Move) map[string]string {
-	renamed, there := map[string]string{}, make(map[string]bool, len(recorded))
+	renamed, steps := map[string]string{}, map[string]int{}
+	comes := map[string]string{} // who gets an address
 	for _, address := range recorded {
-		there[address] = true
-		to := address
-		for range moves { // a chain of them is as long as that at most
-			before := to
-			for _, m := range moves {
-				if next, ok := m.apply(before); ok {
-					if to = next; m.From == before { // rather than with what it lies in
-						break
-					}
-				}
-			}
-			if to == before {
-				break
-			}
+		to, n := follow(address, moves)
+		if n == 0 {
+			continue
 		}
-		if to != address {
-			renamed[address] = to
+		if other := comes[to]; other != "" && steps[other] <= n {
+			continue
+		} else if other != "" {
+			delete(renamed, other)
 		}
+		renamed[address], steps[address], comes[to] = to, n, address
 	}
-	for address, to := range renamed {
-		if _, goes := renamed[to]; there[to] && !goes {
-			delete(renamed, address)
-			there[address+"\x00"] = true // stays, with what lies inside it
-		}
-	}
-	for address := range renamed {
-		for p := Parent(address); p != ""; p = Parent(p) {
-			if there[p+"\x00"] {
+	stays := map[string]bool{}
+	for settled := false; !settled; { // who stays may be in the way of others
+		settled = true
+		for _, address := range recorded {
+			_, goes := renamed[address]
+			if p := Parent(address); goes && (stays[renamed[address]] || stays[p] && p != "" && Parent(renamed[address]) != p) {
 				delete(renamed, address)
+				goes = false
+			}
+			if !goes && !stays[address] {
+				stays[address], settled = true, false
 			}
 		}
 	}
 	return renamed
+}
+
+// follow applies moves to an address as long as there are some, and counts them.
+func follow(address string, moves []Move) (to string, steps int) {
+	to = address
+	for range moves { // a chain of them is as long as that at most
+		before := to
+		for _, m := range moves {
+			if next, ok := m.apply(before); ok {
+				if to = next; m.From == before { // rather than with what it lies in
+					break
+				}
+			}
+		}
+		if to == before {
+			break
+		}
+		steps++
+	}
+	return to, steps
 }
 
 // apply returns the address of a resource after a move that is about it.
