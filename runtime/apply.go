@@ -117,6 +117,7 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 	}
 	e.mu.Lock()
 	e.live, e.problems = c.after, nil
+	e.faults.keep(c.after.Config.Instances)
 	e.mu.Unlock()
 	durable.Failpoint("committed")
 	e.drained = c.drained

@@ -54,6 +54,7 @@ type engine struct {
 	renewal   *time.Timer // looks at the certificates of the local CA; nil = there are none
 
 	fleet   *fleet
+	faults  faults
 	prober  *health.Prober
 	tickets *tlsconf.Tickets
 	now     func() time.Time // the wall clock, which only certificates are held against
@@ -128,6 +129,7 @@ func (e *engine) close() error {
 	e.busy <- struct{}{}
 	e.writeVerdicts()
 	e.scheduleRenewal(false)
+	e.faults.stop()
 	e.prober.Close()
 	e.mu.Lock()
 	names := e.names

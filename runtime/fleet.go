@@ -49,7 +49,7 @@ func (f *fleet) set(ctx context.Context, instances []webserver.Instance) error {
 			return err
 		}
 	}
-	if err := f.child.Set(ctx, instances); err != nil {
+	if err := f.child.Set(ctx, f.engine.faults.over(instances)); err != nil {
 		return err
 	}
 	f.wanted = instances
@@ -273,6 +273,7 @@ func instancesOf(c committed) []webserver.Instance {
 		instances = append(instances, webserver.Instance{
 			Address: i.Address, Endpoints: endpointsOf(c.Config.Runtime, i),
 			Protocol: i.Protocol, Pages: i.Pages, Running: c.running(i),
+			Site: i.Site, Command: i.Command, Env: i.Env, WorkingDir: i.WorkingDir, Fault: i.Fault,
 		})
 	}
 	return instances

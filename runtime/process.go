@@ -27,6 +27,7 @@ const (
 	logFile      = "runtime.log"
 	instanceSock = "instances.sock"
 	instancePID  = "instances.pid"
+	logsFolder   = "logs" // output of the users' programs
 
 	// readyEnv names the descriptor on which a started process tells its starter
 	// that it answers ("ok") or why it does not.
@@ -154,7 +155,7 @@ func RunInstances(ctx context.Context, dir string) (err error) {
 		return err
 	}
 	Ready(nil)
-	return webserver.ServeChild(ctx, socket)
+	return webserver.ServeChild(ctx, socket, filepath.Join(folder, logsFolder))
 }
 
 // Ready tells the process that started this one that it answers, or why not; it

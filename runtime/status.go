@@ -154,5 +154,8 @@ func (e *engine) instanceStatus(i *spec.Instance) control.Instance {
 	if e.live.running(i) && e.fleet.alive.Load() {
 		s.Status = spec.StatusRunning
 	}
+	if fault := e.faults.on(i).String(); fault != "none" {
+		s.Fault = fault
+	}
 	return s
 }

@@ -153,7 +153,7 @@ func (l *loader) checkInstance(i *Instance, port uint16, listener *Listener, own
 		l.reports.warn(place.rng, "Nobody listens there", fmt.Sprintf("%s sends to port %d of %s, which has other ports.",
 			owner, port, i.Address), fmt.Sprintf("Write ports = [%d] there, or another backend_port here.", port))
 	}
-	if !slices.Contains(speaks[listener.Protocol], i.Protocol) {
+	if len(i.Command) == 0 && !slices.Contains(speaks[listener.Protocol], i.Protocol) {
 		l.reports.warn(place.rng, "Another protocol there", fmt.Sprintf("%s sends %s to %s, which speaks %s.",
 			owner, listener.Protocol, i.Address, i.Protocol), fmt.Sprintf("Write protocol = %q there.", speaks[listener.Protocol][0]))
 	}

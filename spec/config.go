@@ -69,11 +69,17 @@ type Runtime struct {
 // Instance is a backend server that slbctl runs: web pages on an address of its own.
 type Instance struct {
 	Meta
-	Zone               string
-	IP                 netip.Addr
-	PinnedIP           bool     // IP was written in the file, not allocated
-	Ports              []uint16 // declared ports
-	Pages              []Page
+	Zone     string
+	IP       netip.Addr
+	PinnedIP bool     // IP was written in the file, not allocated
+	Ports    []uint16 // declared ports
+	Pages    []Page
+	Site     string // folder of static files, relative to the configuration's
+	// Command is the user's own program, which takes the place of pages, Site and Protocol.
+	Command            []string
+	Env                map[string]string
+	WorkingDir         string // empty = the configuration's folder
+	Fault              *InstanceFault
 	Protocol           string // ProtocolHTTP, ProtocolTCPEcho or ProtocolUDPEcho
 	Status             string // StatusRunning or StatusStopped
 	DeletionProtection bool
@@ -86,6 +92,16 @@ type Page struct {
 	Status      int
 	ContentType string
 	Headers     map[string]string
+}
+
+// InstanceFault is what an instance does wrong on purpose.
+type InstanceFault struct {
+	Delay     time.Duration // before each answer
+	ErrorRate float64       // share of the requests that get Status instead of their answer
+	Status    int
+	Hang      bool          // it accepts and never answers
+	Refuse    bool          // its ports are closed
+	SlowBody  time.Duration // that the body of an answer takes
 }
 
 // ACL is a list of addresses that listeners let in or keep out.

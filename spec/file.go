@@ -30,12 +30,8 @@ func (f *folder) read(path string) (string, error) {
 	if content, ok := f.seen[path]; ok {
 		return content, nil
 	}
-	if f.root == nil {
-		root, err := os.OpenRoot(f.dir)
-		if err != nil {
-			return "", err
-		}
-		f.root, f.seen = root, map[string]string{}
+	if err := f.open(); err != nil {
+		return "", err
 	}
 	if filepath.IsAbs(path) {
 		return "", fmt.Errorf("file %q: write a path relative to the configuration's folder", path)
@@ -45,19 +41,61 @@ func (f *folder) read(path string) (string, error) {
 	case errors.Is(err, os.ErrNotExist):
 		return "", fmt.Errorf("file %q: there is no such file in the configuration's folder", path)
 	case err != nil:
-		var wrapped *os.PathError
-		if errors.As(err, &wrapped) {
-			err = wrapped.Err
-		}
-		if strings.Contains(err.Error(), "escapes") { // os.Root has no exported error for it
-			err = errors.New("it lies outside of the configuration's folder")
-		}
-		return "", fmt.Errorf("file %q: %w", path, err)
+		return "", fmt.Errorf("file %q: %w", path, inFolder(err))
 	case !utf8.Valid(content):
 		return "", fmt.Errorf("file %q: not UTF-8 text", path)
 	}
 	f.seen[path] = string(content)
 	return string(content), nil
+}
+
+func (f *folder) open() error {
+	if f.root != nil {
+		return nil
+	}
+	root, err := os.OpenRoot(f.dir)
+	if err == nil {
+		f.root, f.seen = root, map[string]string{}
+	}
+	return err
+}
+
+// directory says what keeps a folder inside this one from being a site. The
+// configuration's own folder has its secrets in it.
+func (f *folder) directory(path string) error {
+	if err := f.open(); err != nil {
+		return err
+	}
+	switch {
+	case filepath.IsAbs(path):
+		return fmt.Errorf("folder %q: write a path relative to the configuration's folder", path)
+	case filepath.Clean(path) == ".":
+		return fmt.Errorf("folder %q: it is the configuration's own", path)
+	case strings.HasPrefix(filepath.Base(path), "."):
+		return fmt.Errorf("folder %q: what begins with a dot is not shown to anybody", path)
+	}
+	info, err := f.root.Stat(path)
+	switch {
+	case errors.Is(err, os.ErrNotExist):
+		return fmt.Errorf("folder %q: there is no such folder beside the configuration", path)
+	case err != nil:
+		return fmt.Errorf("folder %q: %w", path, inFolder(err))
+	case !info.IsDir():
+		return fmt.Errorf("%q is not a folder", path)
+	}
+	return nil
+}
+
+// inFolder is what went wrong with a path, in our words.
+func inFolder(err error) error {
+	var wrapped *os.PathError
+	if errors.As(err, &wrapped) {
+		err = wrapped.Err
+	}
+	if strings.Contains(err.Error(), "escapes") { // os.Root has no exported error for it
+		return errors.New("it lies outside of the configuration's folder")
+	}
+	return err
 }
 
 // openRegular refuses what would block or never end.

@@ -19,17 +19,32 @@ var instanceKind = func() *kind {
 				func(i *Instance) *string { return &i.Protocol }, fallback(ProtocolHTTP)),
 			bind("status", word([]string{StatusRunning, StatusStopped}),
 				func(i *Instance) *string { return &i.Status }, fallback(StatusRunning)),
+			bind("site", bounded(4096), func(i *Instance) *string { return &i.Site }, fallback("")),
+			bind("command", list(commandArgument, 1), func(i *Instance) *[]string { return &i.Command }),
+			bind("env", programEnv, func(i *Instance) *map[string]string { return &i.Env }),
+			bind("working_dir", bounded(4096), func(i *Instance) *string { return &i.WorkingDir }, fallback("")),
 			bind("deletion_protection", boolean, func(i *Instance) *bool { return &i.DeletionProtection }, fallback(false)),
 		),
-		blocks:     resourceBlocks(meta, many(pageBlock, func(i *Instance) *[]Page { return &i.Pages })),
-		later:      []string{"site", "command", "env", "working_dir"},
-		laterBlock: []string{"fault"},
+		blocks: resourceBlocks(meta, many(pageBlock, func(i *Instance) *[]Page { return &i.Pages }),
+			perhaps(instanceFaultBlock, func(i *Instance) **InstanceFault { return &i.Fault })),
 		hints: map[string]string{
 			"port":      "An instance may listen on several ports: ports = [80].",
 			"zone_id":   "Write zone.",
 			"content":   "Content belongs to a page: page \"/\" { content = \"...\" }.",
 			"pages":     "Each page is a block: page \"/\" { content = \"...\" }.",
 			"addresses": "An instance has one address.",
+
+			"root":        "Write site = \"FOLDER\".",
+			"args":        "Write the program and its arguments as one list: command = [\"PROGRAM\", \"ARGUMENT\"].",
+			"entrypoint":  "Write command = [\"PROGRAM\", \"ARGUMENT\"].",
+			"environment": "Write env.",
+			"cwd":         "Write working_dir.",
+
+			"private_ip":    "Write address, or leave it out: one is allocated.",
+			"instance_name": "The name is the block's label: instance \"NAME\".",
+			"image_id":      "An instance here is a web server on this machine: it needs no image.",
+			"instance_type": "An instance here is a web server on this machine: it needs no type.",
+			"user_data":     "Write page blocks, site or command.",
 		},
 		finish: finishInstance,
 	}, func(c *Config) *[]*Instance { return &c.Instances }, meta)
@@ -65,6 +80,20 @@ func finishInstance(d *decoder, s *site, target any) {
 	if i.Protocol != ProtocolHTTP && len(i.Pages) > 0 {
 		d.errorf(s.at("protocol"), "Pages without http", "Remove the page blocks, or protocol.",
 			"An instance that speaks %s serves no pages.", i.Protocol)
+	}
+	checkProgram(d, s, i)
+	if i.Site != "" {
+		if err := d.l.files.directory(i.Site); err != nil {
+			d.errorf(s.at("site"), "Unusable folder", "Write a folder beside the configuration: site = \"www\".", "%v.", err)
+		}
+		if i.Protocol != ProtocolHTTP {
+			d.errorf(s.at("protocol"), "Files without http", "Remove site, or protocol.", "An instance that speaks %s serves no files.", i.Protocol)
+		}
+	}
+	if i.Fault != nil {
+		if err := i.CheckFault(i.Fault); err != nil {
+			d.errorf(s.child("fault", 0).rng, "Fault that does not fit", "", "%v.", err)
+		}
 	}
 	seen := make(map[string]bool, len(i.Pages))
 	for n, p := range i.Pages {

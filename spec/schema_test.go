@@ -32,7 +32,7 @@ func attributeExamples(t testing.TB) (base string, examples map[string]struct{ R
 // in what plan, runtime and simulator read. An attribute without an example fails.
 func TestEveryAttributeChangesTheConfig(t *testing.T) {
 	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, sessionBlock, requestBlock, faultBlock, expectBlock, pageBlock, backendBlock,
-		healthCheckBlock, stickySessionBlock, xForwardedForBlock, retryBlock, accessLogBlock, redirectBlock, additionalCertificateBlock}
+		healthCheckBlock, stickySessionBlock, xForwardedForBlock, retryBlock, accessLogBlock, redirectBlock, additionalCertificateBlock, instanceFaultBlock}
 	for _, k := range resourceKinds {
 		tables = append(tables, k.block)
 	}
@@ -88,6 +88,9 @@ func loadExamples(t *testing.T, src string) *Config {
 	t.Helper()
 	dir := t.TempDir()
 	if err := os.CopyFS(dir, os.DirFS("../testdata/certificates")); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.Mkdir(dir+"/www", 0o700); err != nil {
 		t.Fatal(err)
 	}
 	for name, content := range map[string]string{"main.slb.hcl": src, "page.txt": "from a file"} {

@@ -28,6 +28,7 @@ type grammar struct {
 	Drain    drainCmd    `cmd:"" group:"manage" help:"Take a server out softly."`
 	Undrain  undrainCmd  `cmd:"" group:"manage" help:"Let a server that was drained back in."`
 	Instance instanceCmd `cmd:"" group:"manage" help:"Stop or start an instance, as an accident would."`
+	Fault    faultCmd    `cmd:"" group:"manage" help:"Make an instance misbehave, as an accident would."`
 	Runtime  runtimeCmd  `cmd:"" group:"manage" help:"Start, stop or watch the daemon."`
 	CA       caCmd       `cmd:"" name:"ca" group:"manage" help:"Print, trust or distrust the local CA's root."`
 	Schema   schemaCmd   `cmd:"" group:"manage" help:"Print the JSON Schema of the language."`

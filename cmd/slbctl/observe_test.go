@@ -89,6 +89,9 @@ func loaded(t *testing.T, source string) *spec.Config {
 	if err := os.CopyFS(dir, os.DirFS("../../testdata/certificates")); err != nil {
 		t.Fatal(err)
 	}
+	if err := os.Mkdir(filepath.Join(dir, "www"), 0o700); err != nil {
+		t.Fatal(err)
+	}
 	for name, content := range map[string]string{"main.slb.hcl": source, "page.txt": "from a file"} {
 		if err := os.WriteFile(filepath.Join(dir, name), []byte(content), 0o600); err != nil {
 			t.Fatal(err)
@@ -193,7 +196,7 @@ func showSecurity(t *testing.T, b *strings.Builder, c *spec.Config, l *spec.List
 func viewInstances(_ *testing.T, _, c *spec.Config) string {
 	var b strings.Builder
 	for _, i := range c.Instances {
-		fmt.Fprintln(&b, i.Address, i.IP, i.Ports, i.Protocol, i.Status, i.Pages)
+		fmt.Fprintln(&b, i.Address, i.IP, i.Ports, i.Protocol, i.Status, i.Pages, i.Site, i.Command, i.Env, i.WorkingDir, i.Fault)
 	}
 	return b.String()
 }

@@ -125,7 +125,11 @@ func (v *view) instances(instances []control.Instance) {
 		for k, p := range i.Bound {
 			endpoints[k] = endpoint(i.IP, p)
 		}
-		rows = append(rows, []cell{{text: i.Address}, v.state(i.Status), {text: strings.Join(endpoints, " ")}})
+		listens := strings.Join(endpoints, " ")
+		if i.Fault != "" {
+			listens += "  (fault: " + i.Fault + ")"
+		}
+		rows = append(rows, []cell{{text: i.Address}, v.state(i.Status), {text: listens}})
 	}
 	writeTable(&v.Builder, "", rows)
 	v.WriteByte('\n')

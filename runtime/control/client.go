@@ -12,6 +12,9 @@ import (
 	"net/http"
 	"path/filepath"
 	"syscall"
+	"time"
+
+	"slbctl/spec"
 )
 
 // Client talks to the daemon of one working folder.
@@ -72,6 +75,12 @@ func (c *Client) SetDrained(ctx context.Context, address string, drained bool) (
 	var r DrainResult
 	err := c.call(ctx, http.MethodPost, "/v1/drain", drainRequest{address, drained}, &r)
 	return r, err
+}
+
+// SetFault has an instance do something wrong, for so long or with 0 until a nil fault
+// takes it back.
+func (c *Client) SetFault(ctx context.Context, address string, fault *spec.InstanceFault, d time.Duration) error {
+	return c.call(ctx, http.MethodPost, "/v1/fault", faultRequest{address, fault, d}, nil)
 }
 
 // Shutdown asks the daemon to end. It returns when the daemon has heard, not

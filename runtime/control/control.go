@@ -33,6 +33,9 @@ type Engine interface {
 	SetInstance(ctx context.Context, address string, running bool) error
 	// SetDrained takes a server out softly by hand, or lets it back in.
 	SetDrained(ctx context.Context, address string, drained bool) (DrainResult, error)
+	// SetFault has an instance do something wrong instead of what its configuration says:
+	// for so long, or with 0 until a nil fault takes it back.
+	SetFault(ctx context.Context, address string, fault *spec.InstanceFault, d time.Duration) error
 	// WaitDrained waits until nothing is draining.
 	WaitDrained(ctx context.Context) error
 	// Shutdown asks the daemon to end; it returns at once.

@@ -3,6 +3,7 @@ package control_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -23,6 +24,7 @@ type engine struct {
 	wordy    int // more steps of an apply
 	set      map[string]bool
 	shutdown chan struct{}
+	fault    string
 }
 
 func (e *engine) Status() *control.Status {
@@ -44,6 +46,11 @@ func (e *engine) Apply(_ context.Context, req control.Request, emit func(control
 		close(e.shutdown)
 	}
 	return e.fail
+}
+
+func (e *engine) SetFault(_ context.Context, address string, fault *spec.InstanceFault, d time.Duration) error {
+	e.fault = fmt.Sprint(address, " ", fault, " ", d)
+	return nil
 }
 
 func (e *engine) SetInstance(_ context.Context, address string, running bool) error {
@@ -97,6 +104,12 @@ func TestCallsReachTheEngine(t *testing.T) {
 	status, err := client.Status(ctx)
 	if err != nil || status.Runtime.Generation != 7 {
 		t.Errorf("status = %+v, %v", status, err)
+	}
+	if err := client.SetFault(ctx, "instance.A", &spec.InstanceFault{Hang: true}, time.Minute); err != nil || e.fault != "instance.A hang 1m0s" {
+		t.Errorf("fault = %q, %v", e.fault, err)
+	}
+	if err := client.SetFault(ctx, "instance.A", nil, 0); err != nil || e.fault != "instance.A none 0s" {
+		t.Errorf("fault = %q, %v", e.fault, err)
 	}
 	g, err := client.Generation(ctx)
 	if err != nil || g != (control.Generation{Generation: 7, Hash: "abc"}) {

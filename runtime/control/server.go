@@ -7,6 +7,8 @@ import (
 	"fmt"
 	"net/http"
 	"time"
+
+	"slbctl/spec"
 )
 
 // maxRequest bounds one request's body: a configuration of 100,000 resources fits.
@@ -30,6 +32,12 @@ type instanceRequest struct {
 type drainRequest struct {
 	Address string `json:"address"`
 	Drained bool   `json:"drained"`
+}
+
+type faultRequest struct {
+	Address string              `json:"address"`
+	Fault   *spec.InstanceFault `json:"fault"`
+	For     time.Duration       `json:"for"` // 0 = until it is taken back
 }
 
 // NewServer returns the HTTP server of an engine's API; Serve it on Listen's socket.
@@ -60,6 +68,13 @@ func NewServer(e Engine) *http.Server {
 		}
 		result, err := e.SetDrained(r.Context(), req.Address, req.Drained)
 		replyOr(w, result, err)
+	})
+	mux.HandleFunc("POST /v1/fault", func(w http.ResponseWriter, r *http.Request) {
+		var req faultRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		replyOr(w, struct{}{}, e.SetFault(r.Context(), req.Address, req.Fault, req.For))
 	})
 	mux.HandleFunc("POST /v1/shutdown", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, struct{}{})

@@ -104,6 +104,8 @@ type Instance struct {
 	IP      string   `json:"ip"`
 	Ports   []uint16 `json:"ports"`
 	Status  string   `json:"status"` // running or stopped
+	// Fault is what it does wrong on purpose, by its configuration or by hand.
+	Fault string `json:"fault,omitempty"`
 }
 
 // Certificate is what https listeners show. Without a fingerprint it could not be had.

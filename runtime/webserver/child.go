@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"os"
 	"sync"
 )
@@ -31,13 +32,13 @@ type (
 // ServeChild serves the instances that arrive over the control socket until it
 // is told to shut down or ctx ends. The end of the process at the other end is
 // not a reason to stop: the instances go on serving, and the next Dial finds
-// them as they are. It closes l.
+// them as they are. It closes l. Programs of the user have their output in files of logs.
 //
 //	PUT  /instances  {"instances": [...]}  the whole set; 409 and nothing changed when it cannot be
 //	GET  /instances                        {"pid": ..., "instances": [...]}
 //	POST /shutdown                         answers when nothing serves any more
-func ServeChild(ctx context.Context, l net.Listener) error {
-	f := &fleet{}
+func ServeChild(ctx context.Context, l net.Listener, logs string) error {
+	f := &fleet{logs: logs, programs: map[netip.AddrPort]*program{}}
 	done := make(chan struct{})
 	server := &http.Server{
 		Handler:           controlHandler(f, sync.OnceFunc(func() { close(done) })),

@@ -49,6 +49,9 @@ func (k *socket) echoDatagrams() {
 		case err != nil:
 			time.Sleep(5 * time.Millisecond) // out of memory: neither end nor spin
 		default:
+			if f := k.site.Load().fault; f != nil && f.Hang {
+				continue
+			}
 			_, _ = k.datagrams.WriteToUDPAddrPort(buffer[:n], from)
 		}
 	}

@@ -4,7 +4,7 @@
 // whoever runs the engine talks to it over a unix socket:
 //
 //	// in the child
-//	err := webserver.ServeChild(ctx, controlSocket)
+//	err := webserver.ServeChild(ctx, controlSocket, logFolder)
 //
 //	// in the daemon
 //	child, err := webserver.Dial(ctx, path)
@@ -22,6 +22,9 @@
 // A socket belongs to its endpoint. What it answers is one pointer that Set
 // swaps, so pages, protocol and even the owner of an endpoint change without
 // closing it.
+//
+// An instance with a Command is a program of the user instead, which binds its endpoints
+// itself. It is started again when it ends, and ended with its instance.
 package webserver
 
 import (
@@ -39,6 +42,13 @@ type Instance struct {
 	Endpoints []netip.AddrPort `json:"endpoints"`
 	Protocol  string           `json:"protocol"` // spec.ProtocolHTTP, ProtocolTCPEcho or ProtocolUDPEcho
 	Pages     []spec.Page      `json:"pages,omitempty"`
+	// Site is a folder of static files, for paths that no page has.
+	Site string `json:"site,omitempty"`
+	// Command is a program that serves instead, in WorkingDir and with Env.
+	Command    []string            `json:"command,omitempty"`
+	Env        map[string]string   `json:"env,omitempty"`
+	WorkingDir string              `json:"working_dir,omitempty"`
+	Fault      *spec.InstanceFault `json:"fault,omitempty"`
 	// Running false closes the sockets: connects are refused.
 	Running bool `json:"running"`
 	// Draining makes every answer say "Connection: close".

@@ -1,6 +1,8 @@
 package webserver
 
 import (
+	"context"
+	"io"
 	"net"
 	"sync"
 	"time"
@@ -16,7 +18,7 @@ type echoes struct {
 	running sync.WaitGroup
 }
 
-func (e *echoes) start(conn net.Conn) {
+func (e *echoes) start(conn net.Conn, f *fault) {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	if e.stopped {
@@ -28,7 +30,7 @@ func (e *echoes) start(conn net.Conn) {
 	}
 	e.open[conn] = struct{}{}
 	e.running.Go(func() {
-		echo(conn)
+		echo(conn, f)
 		e.mu.Lock()
 		delete(e.open, conn)
 		e.mu.Unlock()
@@ -50,12 +52,19 @@ func (e *echoes) stop() {
 func (e *echoes) wait() { e.running.Wait() }
 
 // echo sends back what it receives until the client has sent its last byte.
-func echo(conn net.Conn) {
+func echo(conn net.Conn, f *fault) {
 	defer conn.Close()
+	if f != nil && f.Hang {
+		_, _ = io.Copy(io.Discard, conn) // until the client or the instance has had enough
+		return
+	}
 	buffer := make([]byte, echoBuffer)
 	for {
 		n, err := conn.Read(buffer)
 		if n > 0 {
+			if f != nil && f.Delay > 0 {
+				f.wait(context.Background(), f.Delay)
+			}
 			if _, err := conn.Write(buffer[:n]); err != nil {
 				return
 			}

@@ -18,6 +18,8 @@ type site struct {
 	protocol string
 	draining bool
 	pages    map[string]page // by exact path
+	folder   string          // of files for other paths; empty = none
+	fault    *fault          // nil while nothing is wrong
 }
 
 type page struct {
@@ -26,33 +28,60 @@ type page struct {
 	content string
 }
 
-// compile turns the running instances into the site of each endpoint.
-func compile(instances []Instance) (map[netip.AddrPort]*site, error) {
-	sites := make(map[netip.AddrPort]*site)
+// plan is what serves at each endpoint: a site of ours, or a program, which is listed
+// by its first endpoint.
+type plan struct {
+	sites    map[netip.AddrPort]*site
+	programs map[netip.AddrPort]programSpec
+}
+
+// compile turns the running instances into what serves at each endpoint.
+func compile(instances []Instance) (plan, error) {
+	p := plan{map[netip.AddrPort]*site{}, map[netip.AddrPort]programSpec{}}
+	owners := map[netip.AddrPort]string{}
 	for _, i := range instances {
 		switch i.Protocol {
 		case spec.ProtocolHTTP, spec.ProtocolTCPEcho, spec.ProtocolUDPEcho:
 		default:
-			return nil, fmt.Errorf("%s: unknown protocol %q", i.Address, i.Protocol)
+			return p, fmt.Errorf("%s: unknown protocol %q", i.Address, i.Protocol)
 		}
-		if !i.Running {
+		if !i.Running || i.Fault != nil && i.Fault.Refuse {
 			continue
 		}
-		s := &site{instance: i.Address, protocol: i.Protocol, draining: i.Draining, pages: make(map[string]page, len(i.Pages))}
-		for _, p := range i.Pages {
-			if _, twice := s.pages[p.Path]; twice {
-				return nil, fmt.Errorf("%s: page %q is given twice", i.Address, p.Path)
-			}
-			s.pages[p.Path] = compilePage(p)
-		}
 		for _, endpoint := range i.Endpoints {
-			if other, taken := sites[endpoint]; taken {
-				return nil, fmt.Errorf("%s: %s already belongs to %s", i.Address, endpoint, other.instance)
+			if other, taken := owners[endpoint]; taken {
+				return p, fmt.Errorf("%s: %s already belongs to %s", i.Address, endpoint, other)
 			}
-			sites[endpoint] = s
+			owners[endpoint] = i.Address
+		}
+		if err := p.add(i); err != nil {
+			return p, err
 		}
 	}
-	return sites, nil
+	return p, nil
+}
+
+func (p plan) add(i Instance) error {
+	if len(i.Command) > 0 && len(i.Endpoints) > 0 {
+		program := programOf(i)
+		p.programs[i.Endpoints[0]] = program
+		_, err := program.look()
+		return err
+	}
+	s := &site{
+		instance: i.Address, protocol: i.Protocol, draining: i.Draining, folder: i.Site,
+		pages: make(map[string]page, len(i.Pages)), fault: newFault(i.Fault),
+	}
+	for _, page := range i.Pages {
+		if _, twice := s.pages[page.Path]; twice {
+			return fmt.Errorf("%s: page %q is given twice", i.Address, page.Path)
+		}
+		s.pages[page.Path] = compilePage(page)
+	}
+	for _, endpoint := range i.Endpoints {
+		p.sites[endpoint] = s
+	}
+	return nil
 }
 
 func compilePage(p spec.Page) page {
@@ -88,6 +117,14 @@ func allowsBody(status int) bool {
 }
 
 func (s *site) serve(w http.ResponseWriter, r *http.Request) {
+	if s.fault == nil {
+		s.answer(w, r)
+		return
+	}
+	s.fault.serve(w, r, func(w http.ResponseWriter) { s.answer(w, r) })
+}
+
+func (s *site) answer(w http.ResponseWriter, r *http.Request) {
 	p, found := s.pages[r.URL.Path]
 	readable := r.Method == http.MethodGet || r.Method == http.MethodHead
 	h := w.Header()
@@ -99,6 +136,7 @@ func (s *site) serve(w http.ResponseWriter, r *http.Request) {
 		h.Set("Connection", "close")
 	}
 	switch {
+	case !found && readable && s.folder != "" && serveFile(w, r, s.folder):
 	case !found:
 		http.Error(w, "404 page not found", http.StatusNotFound)
 	case !readable:

@@ -93,10 +93,12 @@ func (k *socket) Accept() (net.Conn, error) {
 		case err != nil:
 			time.Sleep(pause)
 			pause = min(2*pause, longest)
-		case k.site.Load().protocol == spec.ProtocolTCPEcho:
-			k.echoes.start(conn)
 		default:
-			return conn, nil
+			s := k.site.Load()
+			if s.protocol != spec.ProtocolTCPEcho {
+				return conn, nil
+			}
+			k.echoes.start(conn, s.fault)
 		}
 	}
 }

@@ -35,7 +35,7 @@ func child(t *testing.T) *Child {
 	}
 	ctx, cancel := context.WithCancel(context.Background())
 	served := make(chan error, 1)
-	go func() { served <- ServeChild(ctx, l) }()
+	go func() { served <- ServeChild(ctx, l, filepath.Join(filepath.Dir(path), "logs")) }()
 	c, err := Dial(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)
@@ -399,7 +399,7 @@ func TestShutdownEndsTheChild(t *testing.T) {
 		t.Fatal(err)
 	}
 	served := make(chan error, 1)
-	go func() { served <- ServeChild(context.Background(), l) }()
+	go func() { served <- ServeChild(context.Background(), l, t.TempDir()) }()
 	c, err := Dial(t.Context(), path)
 	if err != nil {
 		t.Fatal(err)

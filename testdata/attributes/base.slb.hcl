@@ -12,6 +12,13 @@ instance "behind" {
 }
 instance "other" {
   ports = [80, 82]
+  fault {
+    # instance_fault
+  }
+}
+instance "program" {
+  command = ["sleep", "60"] # instance.command
+  # program
 }
 server_group "base" {
   # server_group

@@ -1,3 +1,15 @@
-instance "a" {
-  site = "www"
+instance "a" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {}
+}
+
+simulation "s" {
+  target   = load_balancer.lb
+  duration = "1m"
+  traffic "t" {
+    rate = 10
+    log  = "access.log"
+  }
 }

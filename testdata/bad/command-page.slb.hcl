@@ -1,0 +1,4 @@
+instance "a" {
+  command = ["true"]
+  page "/" { content = "x" }
+}

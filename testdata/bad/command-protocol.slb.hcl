@@ -1,0 +1,4 @@
+instance "a" {
+  command  = ["true"]
+  protocol = "http"
+}

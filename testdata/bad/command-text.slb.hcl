@@ -1,0 +1,3 @@
+instance "a" {
+  command = "python3 -m http.server"
+}

@@ -1,0 +1,6 @@
+instance "a" {
+  command = ["true"]
+  fault {
+    hang = true
+  }
+}

@@ -1,0 +1,6 @@
+instance "a" {
+  protocol = "udp_echo"
+  fault {
+    delay = 1
+  }
+}

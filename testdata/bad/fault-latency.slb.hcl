@@ -1,0 +1,5 @@
+instance "a" {
+  fault {
+    latency = "1s"
+  }
+}

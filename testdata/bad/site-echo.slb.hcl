@@ -1,0 +1,4 @@
+instance "a" {
+  site     = "www"
+  protocol = "tcp_echo"
+}

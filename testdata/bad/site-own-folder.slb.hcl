@@ -1,0 +1,3 @@
+instance "a" {
+  site = "."
+}
