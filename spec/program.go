@@ -134,7 +134,7 @@ func ParseFault(s string) (*InstanceFault, error) {
 			err := fmt.Errorf("there is no fault %q: write delay=TIME, error_rate=SHARE, status=CODE, hang, refuse or slow_body=TIME", name)
 			return nil, err
 		case !given && a.typ != cty.Bool:
-			return nil, fmt.Errorf("fault %s needs a value: %s=...", name, name)
+			return nil, fmt.Errorf("fault %s needs a value, as in %s=1s", name, name)
 		case !given:
 			value = "true"
 		}

@@ -147,7 +147,7 @@ func TestDefaults(t *testing.T) {
 			`"Traffic":[{"Name":"t","Rate":1,"Arrivals":"poisson","Clients":{"Count":1000,"Network":"203.0.113.0/24","Popularity":0},` +
 			`"Session":{"Requests":0,"Cookies":true,"Connections":1},"Mix":null}],` +
 			`"Faults":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100,"MaxConnections":0,"Protocol":"http1","Role":""}]]`,
-		`{"address":"127.10.0.2","address_pinned":false,"deletion_protection":false,"page":[],"ports":[80],"protocol":"http","status":"running","tags":{},"zone":""}`,
+		`{"address":"127.10.0.2","address_pinned":false,"command":[],"deletion_protection":false,"env":{},"fault":null,"page":[],"ports":[80],"protocol":"http","site":"","status":"running","tags":{},"working_dir":"","zone":""}`,
 		`{"backend":[` + backend + `],"tags":{},"type":"vserver"}`,
 		`{"entries":[],"ip_version":"ipv4","tags":{}}`,
 		`{"address":"127.10.0.3","address_pinned":false,"address_type":"internet","backend":[` + backend + `],` +
