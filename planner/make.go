@@ -58,12 +58,12 @@ type ground struct {
 	addresses []string // of both, sorted
 	children  map[string][]string
 	blocks    map[string]form   // wanted ones
-	ids       map[string]bool   // of recorded resources
+	ids       map[string]bool   // of recorded resources; nil until one is new or replaced
 	from      map[string]string // where what moves is recorded, by its new address
 }
 
 func survey(in Input) (*ground, error) {
-	g := &ground{recorded: map[string]*spec.Resource{}, wanted: map[string]*spec.Resource{}, children: map[string][]string{}, ids: map[string]bool{}}
+	g := &ground{recorded: map[string]*spec.Resource{}, wanted: map[string]*spec.Resource{}, children: map[string][]string{}}
 	if in.Config != nil {
 		resources := in.Config.Resources()
 		for i := range resources {
@@ -78,7 +78,7 @@ func survey(in Input) (*ground, error) {
 	}
 	for i := range recorded {
 		r := &recorded[i]
-		g.recorded[r.Address], g.ids[r.ID] = r, true
+		g.recorded[r.Address] = r
 		if g.wanted[r.Address] == nil {
 			g.addresses = append(g.addresses, r.Address)
 		}
@@ -200,6 +200,12 @@ const replaceAsked = "replacement was asked for"
 // count of replacements that no other resource has.
 func (g *ground) identified(r *spec.Resource, id string, replacements int) *spec.Resource {
 	if id == "" {
+		if g.ids == nil {
+			g.ids = make(map[string]bool, len(g.recorded))
+			for _, known := range g.recorded {
+				g.ids[known.ID] = true
+			}
+		}
 		id, replacements = spec.FreeID(r.Address, replacements, g.ids)
 	}
 	if r.Replacements == replacements && r.ID == id {

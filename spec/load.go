@@ -42,6 +42,12 @@ func (l *loader) identity(address string) (id string, replacements int) {
 	if id = l.opt.Recorded.IDs[address]; id != "" {
 		return id, replacements
 	}
+	if l.taken == nil { // few plans have anything new
+		l.taken = make(map[string]bool, len(l.opt.Recorded.IDs))
+		for _, id := range l.opt.Recorded.IDs {
+			l.taken[id] = true
+		}
+	}
 	return FreeID(address, replacements, l.taken)
 }
 
@@ -63,7 +69,7 @@ type loader struct {
 	resources int // counted by expand
 	objects   map[string]*object
 	byID      map[string]*object
-	taken     map[string]bool // ids of recorded resources
+	taken     map[string]bool // ids of recorded resources; nil until one is new
 	moves     []Move
 	removals  []Removal
 	from      map[string]hcl.Range // where they say what they are about
@@ -114,10 +120,6 @@ func newLoader(dir string, opt Options) *loader {
 		variables: map[string]*variable{}, locals: map[string]*local{}, outputs: map[string]*hcl.Block{},
 		definitions: map[string]map[string]*definition{}, settings: map[string][]*hcl.Block{},
 		objects: map[string]*object{}, byID: map[string]*object{}, inner: map[string]*site{},
-		taken: make(map[string]bool, len(opt.Recorded.IDs)),
-	}
-	for _, id := range opt.Recorded.IDs {
-		l.taken[id] = true
 	}
 	l.base = &hcl.EvalContext{Functions: l.functions()}
 	for _, k := range resourceKinds {

@@ -188,6 +188,7 @@ func (s *State) Recorded() spec.Recorded {
 		return r
 	}
 	r.Seed = s.Seed
+	r.Replacements, r.IDs = make(map[string]int, len(s.Resources)), make(map[string]string, len(s.Resources))
 	for _, res := range s.Resources {
 		r.Replacements[res.Address], r.IDs[res.Address] = res.Replacements, res.ID
 		text, _ := res.Attributes["address"].(string)
