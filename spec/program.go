@@ -131,10 +131,9 @@ func ParseFault(s string) (*InstanceFault, error) {
 		a := instanceFaultBlock.attribute(name)
 		switch {
 		case a == nil:
-			err := fmt.Errorf("there is no fault %q: write delay=TIME, error_rate=SHARE, status=CODE, hang, refuse or slow_body=TIME", name)
-			return nil, err
+			return nil, fmt.Errorf("there is no fault %q: write delay=TIME, error_rate=SHARE, status=CODE, hang, refuse or slow_body=TIME", name)
 		case !given && a.typ != cty.Bool:
-			return nil, fmt.Errorf("fault %s needs a value, as in %s=1s", name, name)
+			return nil, fmt.Errorf("fault %s needs a value behind an equals sign", name)
 		case !given:
 			value = "true"
 		}

@@ -147,7 +147,11 @@ var pages = map[string]page{
 			"slbctl drain instance.ECS02 -wait",
 			"slbctl drain 'load_balancer.SLB1.backend[\"instance.ECS02:80\"]'",
 		}},
-	"undrain":  {examples: []string{"slbctl undrain instance.ECS02"}},
+	"undrain": {examples: []string{"slbctl undrain instance.ECS02"}},
+	"fault": {
+		text:     "The fault stands in for that of the configuration. No plan shows it: it is an experiment, and ends with its time, with none, or with the daemon.",
+		examples: []string{"slbctl fault instance.ECS02 hang -for=30s", "slbctl fault instance.ECS02 delay=200ms,error_rate=0.1"},
+	},
 	"instance": {examples: []string{"slbctl instance stop instance.ECS02", "slbctl instance start instance.ECS02"}},
 	"instance stop": {
 		text:     "The instance refuses connections from now on, and its balancers find out by their health checks. The next plan shows the difference.",
