@@ -11,9 +11,9 @@ import (
 
 // TestH2CCheck asks servers that speak HTTP/2 without TLS, and one that does not.
 func TestH2CCheck(t *testing.T) {
-	var asked http.Request
+	asks := make(chan *http.Request, 1)
 	site := httptest.NewUnstartedServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		asked = *r
+		asks <- r
 		switch r.Host {
 		case "broken":
 			w.WriteHeader(http.StatusServiceUnavailable)
@@ -40,6 +40,7 @@ func TestH2CCheck(t *testing.T) {
 		if got := probe(context.Background(), at, c); got != want {
 			t.Errorf("%q: %+v, want %+v", domain, got, want)
 		}
+		asked := <-asks
 		if domain == "" {
 			domain = at.String()
 		}
