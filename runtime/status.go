@@ -129,7 +129,16 @@ func (e *engine) poolStatus(live *listener, n int, counts map[string]proxy.Count
 }
 
 func (e *engine) backendStatus(live *listener, p *balance.Pool, i int, count proxy.Counts, share float64) control.Backend {
-	b := p.Backends[i]
+	b, ev := p.Backends[i], e.verdictOn(live, p, i)
+	return control.Backend{
+		Address: b.Name, IP: b.Endpoint.Addr().String(), Port: b.Port, Bound: b.Endpoint.Port(),
+		Weight: b.Weight, Drained: b.Drained, Health: ev.Health.String(), Reason: ev.Reason, Since: ev.Since.UTC(),
+		Connections: count.Connections, Requests: count.Requests, Errors: count.Errors, Share: share,
+	}
+}
+
+// verdictOn is what is known of a server's health, or why nothing is.
+func (e *engine) verdictOn(live *listener, p *balance.Pool, i int) health.Event {
 	ev := e.verdicts[targetOf(p, i)]
 	switch {
 	case !p.Probed(i):
@@ -139,11 +148,7 @@ func (e *engine) backendStatus(live *listener, p *balance.Pool, i int, count pro
 	case ev.Health == balance.Unavailable:
 		ev = health.Event{Reason: "no verdict yet", Since: e.started}
 	}
-	return control.Backend{
-		Address: b.Name, IP: b.Endpoint.Addr().String(), Port: b.Port, Bound: b.Endpoint.Port(),
-		Weight: b.Weight, Drained: b.Drained, Health: ev.Health.String(), Reason: ev.Reason, Since: ev.Since.UTC(),
-		Connections: count.Connections, Requests: count.Requests, Errors: count.Errors, Share: share,
-	}
+	return ev
 }
 
 func (e *engine) instanceStatus(i *spec.Instance) control.Instance {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"net"
+	"net/netip"
 	"strings"
 	"testing"
 
@@ -95,21 +96,29 @@ func simulated(t *testing.T, dir, name string) (picks []sim.Pick) {
 
 // fetch asks for the page on a connection of its own.
 func fetch(endpoint string) (string, error) {
-	conn, err := net.Dial("tcp", endpoint)
+	page, _, err := fetchFrom(endpoint, netip.IPv4Unspecified())
+	return page, err
+}
+
+// fetchFrom is fetch from an address of this machine; it tells the port as well.
+func fetchFrom(endpoint string, source netip.Addr) (page string, from netip.AddrPort, err error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
+	conn, err := d.Dial("tcp4", endpoint)
 	if err != nil {
-		return "", err
+		return "", from, err
 	}
 	defer conn.Close()
+	from = conn.LocalAddr().(*net.TCPAddr).AddrPort()
 	if _, err := io.WriteString(conn, "GET / HTTP/1.0\r\nHost: "+endpoint+"\r\n\r\n"); err != nil {
-		return "", err
+		return "", from, err
 	}
 	answer, err := io.ReadAll(conn)
 	if err != nil {
-		return "", err
+		return "", from, err
 	}
-	_, body, ok := strings.Cut(string(answer), "\r\n\r\n")
+	_, page, ok := strings.Cut(string(answer), "\r\n\r\n")
 	if !ok {
-		return "", fmt.Errorf("no answer but %q", answer)
+		return "", from, fmt.Errorf("no answer but %q", answer)
 	}
-	return body, nil
+	return page, from, nil
 }

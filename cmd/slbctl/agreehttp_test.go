@@ -155,16 +155,7 @@ type member struct {
 // ask makes one request as its client would, and tells what became of it in the words of
 // the simulator.
 func (a *audience) ask(p *sim.Pick) (string, error) {
-	address := p.Client.Source.Addr()
-	m := a.members[address.String()]
-	if m == nil {
-		m = &member{jars: map[string]map[string]string{}}
-		a.members[address.String()] = m
-	}
-	if p.First {
-		m.hangUp()
-		clear(m.jars)
-	}
+	address, m := p.Client.Source.Addr(), a.visitor(p)
 	if m.conn == nil {
 		d := net.Dialer{LocalAddr: &net.TCPAddr{IP: address.AsSlice()}, Timeout: 10 * time.Second}
 		conn, err := d.Dial("tcp", a.endpoint)
@@ -173,10 +164,7 @@ func (a *audience) ask(p *sim.Pick) (string, error) {
 		}
 		m.conn, m.in = conn, bufio.NewReader(conn)
 	}
-	var cookies []string
-	for name, value := range m.jars[p.Host] {
-		cookies = append(cookies, name+"="+value)
-	}
+	cookies := m.cookies(p.Host)
 	head := "GET " + p.Path + " HTTP/1.1\r\nHost: " + p.Host + "\r\n"
 	if len(cookies) > 0 {
 		head += "Cookie: " + strings.Join(cookies, "; ") + "\r\n"
@@ -191,6 +179,29 @@ func (a *audience) ask(p *sim.Pick) (string, error) {
 		return sim.Denied.String(), nil
 	}
 	return m.answer(p)
+}
+
+// visitor is who makes a request; a session begins without cookies and connection.
+func (a *audience) visitor(p *sim.Pick) *member {
+	address := p.Client.Source.Addr().String()
+	m := a.members[address]
+	if m == nil {
+		m = &member{jars: map[string]map[string]string{}}
+		a.members[address] = m
+	}
+	if p.First {
+		m.hangUp()
+		clear(m.jars)
+	}
+	return m
+}
+
+// cookies are those that a client sends to a host.
+func (m *member) cookies(host string) (list []string) {
+	for name, value := range m.jars[host] {
+		list = append(list, name+"="+value)
+	}
+	return list
 }
 
 // answer reads the answer to a request, and takes its cookies.

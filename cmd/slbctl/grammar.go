@@ -17,9 +17,10 @@ type grammar struct {
 	Destroy  destroyCmd  `cmd:"" group:"main" help:"Release everything, or what is named."`
 	Rollback rollbackCmd `cmd:"" group:"main" help:"Go back to what was applied before."`
 
-	Status statusCmd `cmd:"" group:"look" help:"Show listeners, servers and their health."`
-	Show   showCmd   `cmd:"" group:"look" help:"Show the state or a saved plan."`
-	Output outputCmd `cmd:"" group:"look" help:"Print the configuration's outputs."`
+	Status  statusCmd  `cmd:"" group:"look" help:"Show listeners, servers and their health."`
+	Explain explainCmd `cmd:"" group:"look" help:"Tell why a request goes where it goes."`
+	Show    showCmd    `cmd:"" group:"look" help:"Show the state or a saved plan."`
+	Output  outputCmd  `cmd:"" group:"look" help:"Print the configuration's outputs."`
 
 	Sim simCmd `cmd:"" group:"try" help:"Replay traffic in virtual time and check expectations."`
 

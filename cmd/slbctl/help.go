@@ -96,6 +96,13 @@ var pages = map[string]page{
 			"slbctl status         one screen",
 			"slbctl status -json   the same, for programs",
 		}},
+	"explain": {
+		text: "Walks the way of a request that nobody makes: DNS answer, listener, access list, rule, group, stickiness and the scheduler's choice, each with its reason and with what would have won otherwise. Asks the running daemon, its tables and its health, or the configuration where none runs. Takes no turn from a client. Exit code 1 when the request gets no answer at all.",
+		examples: []string{
+			"slbctl explain http://www.abc.com/tom -from 203.0.113.9",
+			"slbctl explain tcp://127.10.0.4:80 -n 10   who gets the next ten",
+			"slbctl explain http://127.10.0.4/ -header 'Host: www.abc.com'",
+		}},
 	"show": {examples: []string{
 		"slbctl show             every recorded resource",
 		"slbctl show next.plan   a saved plan, as plan showed it",

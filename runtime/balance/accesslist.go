@@ -9,8 +9,9 @@ import (
 
 // AccessList decides which client addresses a listener lets in.
 type AccessList struct {
-	white  bool
-	v4, v6 prefixTree
+	white   bool
+	v4, v6  prefixTree
+	entries []netip.Prefix // for Entry
 }
 
 // NewAccessList returns a white list, which lets in the entries alone (an empty one
@@ -28,7 +29,7 @@ func NewAccessList(entries []netip.Prefix, white bool) *AccessList {
 			v6 = append(v6, newBlock(a.AsSlice(), e.Bits()))
 		}
 	}
-	return &AccessList{white: white, v4: newPrefixTree(v4), v6: newPrefixTree(v6)}
+	return &AccessList{white: white, v4: newPrefixTree(v4), v6: newPrefixTree(v6), entries: entries}
 }
 
 // Allows reports whether the list lets an address in; a nil list lets in all. It

@@ -49,19 +49,36 @@ func mix(x uint64) uint64 {
 // others least_request draws by weight over load, as Envoy does.
 func (t *Table) draw(s *State, tried Tried) (int, bool) {
 	random := newStream(t.pool.seed, s.ticket())
-	if t.pool.Scheduler == spec.SchedulerLeast && len(t.sequence) != len(t.members) {
+	if t.drawsByLoad() {
 		return t.byLoad(s, &random, tried)
 	}
 	return t.ofTwo(s, &random, tried)
+}
+
+func (t *Table) drawsByLoad() bool {
+	return t.pool.Scheduler == spec.SchedulerLeast && len(t.sequence) != len(t.members)
 }
 
 // ofTwo draws two distinct servers by weight and takes the one with fewer
 // connections in flight for its weight, the first on a tie: an idle
 // balancer serves by weight.
 func (t *Table) ofTwo(s *State, random *stream, tried Tried) (int, bool) {
-	at := int(random.below(uint64(len(t.sequence))))
-	first := t.sequence[at]
-	second := first
+	at, first, second := t.drawTwo(s, random)
+	if t.take(s, first, tried) {
+		return int(first), true
+	}
+	if second != first && t.take(s, second, tried) {
+		return int(second), true
+	}
+	return t.next(s, at, tried)
+}
+
+// drawTwo draws the two of ofTwo, the one to take before the other, and tells where the
+// first that was drawn stands. Where there is but one server both are the same.
+func (t *Table) drawTwo(s *State, random *stream) (at int, first, second uint16) {
+	at = int(random.below(uint64(len(t.sequence))))
+	first = t.sequence[at]
+	second = first
 	own := t.runs[first]
 	if others := len(t.sequence) - own.length; others > 0 {
 		k := int(random.below(uint64(others)))
@@ -73,13 +90,7 @@ func (t *Table) ofTwo(s *State, random *stream, tried Tried) (int, bool) {
 			first, second = second, first
 		}
 	}
-	if t.take(s, first, tried) {
-		return int(first), true
-	}
-	if second != first && t.take(s, second, tried) {
-		return int(second), true
-	}
-	return t.next(s, at, tried)
+	return at, first, second
 }
 
 // quickDraws is how often byLoad throws before it counts.

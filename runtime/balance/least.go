@@ -82,15 +82,22 @@ func (l *leastLoaded) build(t *Table, s *State) {
 	n := len(t.members)
 	l.table = t
 	l.leaves = make([]leaf, n)
-	l.base = 1 << bits.Len(uint(max(n, 2)-1))
-	l.winners = make([]int32, 2*l.base)
-	for i := range l.winners {
-		l.winners[i] = noLeaf
-	}
 	for i, m := range t.members {
 		f := s.flights[m]
 		f.leaf = int32(i)
 		l.leaves[i] = leaf{backend: m, weight: int64(t.weights[i]), limit: int64(t.pool.Backends[m].MaxConnections), flight: f}
+	}
+	l.play()
+}
+
+// play plays all matches.
+func (l *leastLoaded) play() {
+	l.base = 1 << bits.Len(uint(max(len(l.leaves), 2)-1))
+	l.winners = make([]int32, 2*l.base)
+	for i := range l.winners {
+		l.winners[i] = noLeaf
+	}
+	for i := range l.leaves {
 		l.winners[l.base+i] = int32(i)
 	}
 	for k := l.base - 1; k > 0; k-- {

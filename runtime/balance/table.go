@@ -119,13 +119,16 @@ func (t *Table) Pick(s *State, c Client, tried Tried) (i int, ok bool) {
 	case spec.SchedulerQCH:
 		at = quicSlot(t.pool.seed, c)
 	default:
-		at = int(s.ticket() % uint64(len(t.sequence)))
+		at = t.turn(s)
 	}
 	if backend := t.sequence[at]; t.take(s, backend, tried) {
 		return int(backend), true
 	}
 	return t.next(s, at, tried)
 }
+
+// turn takes a ticket of rr or wrr, and is where in the sequence that stands.
+func (t *Table) turn(s *State) int { return int(s.ticket() % uint64(len(t.sequence))) }
 
 // take counts a connection to a backend unless it was tried or is full.
 func (t *Table) take(s *State, backend uint16, tried Tried) bool {

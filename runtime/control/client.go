@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"slbctl/runtime/explain"
 	"slbctl/spec"
 )
 
@@ -81,6 +82,12 @@ func (c *Client) SetDrained(ctx context.Context, address string, drained bool) (
 // takes it back.
 func (c *Client) SetFault(ctx context.Context, address string, fault *spec.InstanceFault, d time.Duration) error {
 	return c.call(ctx, http.MethodPost, "/v1/fault", faultRequest{address, fault, d}, nil)
+}
+
+// Explain asks why a request goes where it goes.
+func (c *Client) Explain(ctx context.Context, q explain.Question) (*explain.Explanation, error) {
+	var answer explain.Explanation
+	return &answer, c.call(ctx, http.MethodPost, "/v1/explain", q, &answer)
 }
 
 // Shutdown asks the daemon to end. It returns when the daemon has heard, not

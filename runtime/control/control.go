@@ -15,6 +15,7 @@ import (
 	"errors"
 	"time"
 
+	"slbctl/runtime/explain"
 	"slbctl/spec"
 )
 
@@ -36,6 +37,8 @@ type Engine interface {
 	// SetFault has an instance do something wrong instead of what its configuration says:
 	// for so long, or with 0 until a nil fault takes it back.
 	SetFault(ctx context.Context, address string, fault *spec.InstanceFault, d time.Duration) error
+	// Explain tells why a request goes where it goes.
+	Explain(q explain.Question) (*explain.Explanation, error)
 	// WaitDrained waits until nothing is draining.
 	WaitDrained(ctx context.Context) error
 	// Shutdown asks the daemon to end; it returns at once.

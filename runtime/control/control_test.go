@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 
 	"slbctl/runtime/control"
+	"slbctl/runtime/explain"
 	"slbctl/spec"
 )
 
@@ -64,6 +65,10 @@ func (e *engine) SetInstance(_ context.Context, address string, running bool) er
 func (e *engine) SetDrained(_ context.Context, address string, drained bool) (control.DrainResult, error) {
 	e.set["drained "+address] = drained
 	return control.DrainResult{Backends: 2, Unserved: []string{"l"}}, nil
+}
+
+func (e *engine) Explain(q explain.Question) (*explain.Explanation, error) {
+	return &explain.Explanation{URL: q.URL, Picks: make([]explain.Pick, q.Next)}, e.fail
 }
 
 func (e *engine) WaitDrained(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
@@ -123,6 +128,10 @@ func TestCallsReachTheEngine(t *testing.T) {
 	}
 	if diff := cmp.Diff(map[string]bool{"instance.A": false, "instance.B": true, "drained instance.A": true}, e.set); diff != "" {
 		t.Error(diff)
+	}
+	answer, err := client.Explain(ctx, explain.Question{URL: "http://a/", Next: 3})
+	if err != nil || answer.URL != "http://a/" || len(answer.Picks) != 3 {
+		t.Errorf("explain = %+v, %v", answer, err)
 	}
 	if err := client.Shutdown(ctx); err != nil {
 		t.Error(err)

@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"time"
 
+	"slbctl/runtime/explain"
 	"slbctl/spec"
 )
 
@@ -75,6 +76,14 @@ func NewServer(e Engine) *http.Server {
 			return
 		}
 		replyOr(w, struct{}{}, e.SetFault(r.Context(), req.Address, req.Fault, req.For))
+	})
+	mux.HandleFunc("POST /v1/explain", func(w http.ResponseWriter, r *http.Request) {
+		var q explain.Question
+		if !decode(w, r, &q) {
+			return
+		}
+		answer, err := e.Explain(q)
+		replyOr(w, answer, err)
 	})
 	mux.HandleFunc("POST /v1/shutdown", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, struct{}{})

@@ -57,10 +57,11 @@ func (a *answers) add(record *spec.Record, rrs []dns.RR) error {
 	return nil
 }
 
-// pick is the records for a source: those of the longest line that has all of it.
-func (a *answers) pick(source netip.Prefix) []dns.RR {
+// pick is the records for a source: those of the longest line that has all of it. Whoever
+// only peeks takes no turn of a weighted record.
+func (a *answers) pick(source netip.Prefix, peeks bool) (rrs []dns.RR, weighted bool) {
 	if a == nil {
-		return nil
+		return nil, false
 	}
 	chosen := a.otherwise
 	for _, l := range a.lines {
@@ -70,19 +71,22 @@ func (a *answers) pick(source netip.Prefix) []dns.RR {
 		}
 	}
 	if chosen == nil {
-		return nil
+		return nil, false
 	}
-	return chosen.next()
+	return chosen.next(peeks), chosen.weighted
 }
 
-func (a *answer) next() []dns.RR {
+func (a *answer) next(peeks bool) []dns.RR {
 	if !a.weighted {
 		return a.rrs
 	}
 	if len(a.order) == 0 {
 		return nil
 	}
-	turn := (a.taken.Add(1) - 1) % uint64(len(a.order))
-	at := a.order[turn]
+	taken := a.taken.Load()
+	if !peeks {
+		taken = a.taken.Add(1) - 1
+	}
+	at := a.order[taken%uint64(len(a.order))]
 	return a.rrs[at : at+1]
 }

@@ -390,3 +390,44 @@ func TestDig(t *testing.T) {
 		t.Errorf("dig: %q, %v", out, err)
 	}
 }
+
+// TestLookup: what people are told of a name is what the server answers.
+func TestLookup(t *testing.T) {
+	asker := netip.MustParseAddr("203.0.113.9")
+	zones, err := Compile(append([]*spec.DNSZone{{
+		Meta: spec.Meta{Address: `dns_zone["weighted.org"]`, Name: "weighted.org"},
+		Records: []*spec.Record{
+			{Host: "www", Type: "A", TTL: 60, Values: []string{"127.10.0.1", "127.10.0.2"}, Weights: []int{1, 2}},
+			{Host: "near", Type: "A", TTL: 60, Values: []string{"127.10.0.3"}, Line: "203.0.113.0/24"},
+		},
+	}}, quickstart...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, c := range []struct {
+		name string
+		six  bool
+		want string
+	}{
+		{"www.ABC.com", false, "{abc.com NOERROR [] [127.10.0.1] 600 false false}"},
+		{"all.abc.com.", false, "{abc.com NOERROR [] [127.10.0.3 127.10.0.1 127.10.0.2] 60 false false}"},
+		{"six.abc.com", true, "{abc.com NOERROR [] [::1] 30 false false}"},
+		{"six.abc.com", false, "{abc.com NOERROR [] [] 0 false false}"},
+		{"chain.abc.com", false, "{abc.com NOERROR [alias.abc.com www.abc.com] [127.10.0.1] 600 false false}"},
+		{"out.abc.com", false, "{abc.com NOERROR [www.example.net] [] 0 false false}"},
+		{"x.wild.abc.com", false, "{abc.com NOERROR [] [127.10.0.4] 60 false false}"},
+		{"none.abc.com", false, "{abc.com NXDOMAIN [] [] 0 false false}"},
+		{"www.dev.abc.com", false, "{dev.abc.com NOERROR [] [127.10.0.8] 60 false false}"},
+		{"www.weighted.org", false, "{weighted.org NOERROR [] [127.10.0.1] 60 false true}"},
+		{"www.weighted.org", false, "{weighted.org NOERROR [] [127.10.0.1] 60 false true}"}, // nobody's turn is taken
+		{"near.weighted.org", false, "{weighted.org NOERROR [] [127.10.0.3] 60 true false}"},
+		{"www.example.net", false, "{ REFUSED [] [] 0 false false}"},
+	} {
+		if got := fmt.Sprint(zones.Lookup(c.name, asker, c.six)); got != c.want {
+			t.Errorf("%s (AAAA %v): %s, want %s", c.name, c.six, got, c.want)
+		}
+	}
+	if got := (*Zones)(nil).Lookup("www.abc.com", asker, false).Code; got != "REFUSED" {
+		t.Errorf("without zones: %s", got)
+	}
+}

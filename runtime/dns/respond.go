@@ -37,7 +37,7 @@ func respond(zones *Zones, packet []byte, from netip.Addr, tcp bool) []byte {
 	if query.Unpack(packet) != nil || len(query.Question) != 1 {
 		return bare(packet, dns.RcodeFormatError)
 	}
-	response, limit := reply(zones, &query, from)
+	response, limit := reply(&resolution{zones: zones}, &query, from)
 	if tcp {
 		limit = dns.MaxMsgSize
 	}
@@ -60,7 +60,7 @@ func bare(packet []byte, rcode int) []byte {
 }
 
 // reply builds the response to a readable query, and how long it may be over UDP.
-func reply(zones *Zones, query *dns.Msg, from netip.Addr) (response *dns.Msg, limit int) {
+func reply(r *resolution, query *dns.Msg, from netip.Addr) (response *dns.Msg, limit int) {
 	response = new(dns.Msg)
 	response.SetReply(query)
 	response.Compress = true
@@ -80,14 +80,15 @@ func reply(zones *Zones, query *dns.Msg, from netip.Addr) (response *dns.Msg, li
 		}
 	}
 	question := query.Question[0]
-	zone := zones.find(dns.CanonicalName(question.Name))
+	zone := r.zones.find(dns.CanonicalName(question.Name))
 	if zone == nil || question.Qclass != dns.ClassINET || refused(question.Qtype) {
 		response.Rcode = dns.RcodeRefused
 		return response, limit
 	}
 	response.Authoritative = true
-	source, subnet := sourceOf(opt, from)
-	r := resolution{zones: zones, source: source, response: response}
+	var subnet *dns.EDNS0_SUBNET
+	r.source, subnet = sourceOf(opt, from)
+	r.response = response
 	r.resolve(zone, question)
 	if subnet != nil {
 		scoped := *subnet
@@ -154,6 +155,9 @@ type resolution struct {
 	source   netip.Prefix
 	response *dns.Msg
 	lined    bool // the answer depends on the source
+	weighted bool // the answer is one value in its turn
+	// peeks leaves the turns of weighted records to those who really ask.
+	peeks bool
 }
 
 // resolve fills in the answer, following CNAMEs while they stay inside our zones.
@@ -221,7 +225,9 @@ func (r *resolution) refer(z *zone, cut string, chained bool) {
 
 func (r *resolution) pick(a *answers) []dns.RR {
 	r.lined = r.lined || a != nil && len(a.lines) > 0
-	return a.pick(r.source)
+	rrs, weighted := a.pick(r.source, r.peeks)
+	r.weighted = r.weighted || weighted
+	return rrs
 }
 
 // appendOwned adds records under the name that was asked for: its own letter case,

@@ -20,6 +20,7 @@ type Set struct {
 	loops []*Loop
 	ended sync.WaitGroup
 	once  sync.Once
+	start time.Time
 }
 
 // Start starts n loops, or one per core if n is 0, and sets GOMAXPROCS to
@@ -30,10 +31,9 @@ func Start(n int) (*Set, error) {
 	}
 	runtime.GOMAXPROCS(n + max(1, cores/4))
 	scarce, last := scarceDescriptors()
-	s := &Set{}
-	start := time.Now()
+	s := &Set{start: time.Now()}
 	for i := range n {
-		l, err := newLoop(i, start)
+		l, err := newLoop(i, s.start)
 		if err != nil {
 			s.Close()
 			return nil, err
@@ -50,6 +50,9 @@ func Start(n int) (*Set, error) {
 	}
 	return s, nil
 }
+
+// Now is the loops' clock, for who is on none of them; see [Loop.Now].
+func (s *Set) Now() int64 { return int64(time.Since(s.start)) }
 
 // Loops returns the loops in order of their index.
 func (s *Set) Loops() []*Loop { return s.loops }

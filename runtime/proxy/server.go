@@ -93,6 +93,9 @@ func New(opt Options) (*Server, error) {
 // Loops is the number of event loops.
 func (s *Server) Loops() int { return len(s.workers) }
 
+// Now is the time that decisions are made at: the loops' clock, in nanoseconds.
+func (s *Server) Now() int64 { return s.set.Now() }
+
 // AcceptPauses counts how often a loop stopped accepting for a while because
 // the process was short of descriptors or memory.
 func (s *Server) AcceptPauses() int64 {
