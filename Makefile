@@ -26,7 +26,7 @@ demo: build
 	./testdata/demo.sh bin/slbctl bin/client
 
 test: tools lint
-	$(GO) test $(RACE) -timeout 8m ./...
+	$(GO) test $(RACE) -timeout 15m ./...
 	$(GO) test -tags failpoint ./runtime/durable
 
 # testssl has testssl.sh, if that is installed, look at https listeners for three minutes.
