@@ -2,7 +2,11 @@
 
 package netloop
 
-import "golang.org/x/sys/unix"
+import (
+	"slices"
+
+	"golang.org/x/sys/unix"
+)
 
 const (
 	keptBuffers = 64      // 4 MiB a loop stay allocated for the next slow reader
@@ -68,6 +72,14 @@ func (l *Loop) Keep(b []byte) *Buffer {
 	}
 	buffer.start, buffer.end = 0, copy(buffer.data, b)
 	return buffer
+}
+
+// Append returns a buffer of the pool that holds what b does and then more; b is given
+// back. The bytes move once more, so it is for what is rare.
+func (l *Loop) Append(b *Buffer, more []byte) *Buffer {
+	all := append(slices.Clone(b.Bytes()), more...)
+	l.Release(b)
+	return l.Keep(all)
 }
 
 // Release gives a buffer back.

@@ -56,4 +56,16 @@
 // Every exchange ends in one line of the access log, at the latest in close; an exchange
 // is over when its answer is complete or its client gone. In flight are those that have
 // a server, also when their client has gone (see orphan).
+//
+// # TLS and HTTP/2
+//
+// A Handler with [Handler.Secure] makes its clients shake hands first: crypto/tls over a
+// socket that never blocks (tlsSession), whose handshake is a coroutine, so that a
+// connection has a stack only that long. What follows is the same exchange, with recv and
+// send through the session.
+//
+// Who has agreed on HTTP/2 becomes an h2Conn, and each of its streams an httpConn without a
+// socket of its own: package http2 translates. Servers that speak h2c are an h2Server that
+// requests share, with a serverConn for each. What streams say in one turn of the loop
+// leaves together (h2Link).
 package proxy

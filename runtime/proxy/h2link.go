@@ -3,8 +3,6 @@
 package proxy
 
 import (
-	"slices"
-
 	"golang.org/x/sys/unix"
 
 	"slbctl/runtime/http2"
@@ -152,10 +150,8 @@ func (l *h2Link) speak() {
 // false when the connection has broken.
 func (l *h2Link) deliver(b []byte) bool {
 	if l.out != nil { // alerts and updates of keys
-		all := append(slices.Clone(l.out.Bytes()), b...)
-		l.worker.loop.Release(l.out)
-		l.out = l.worker.loop.Keep(all)
-		return len(all) <= owedBytes
+		l.out = l.worker.loop.Append(l.out, b)
+		return len(l.out.Bytes()) <= owedBytes
 	}
 	n, errno := netloop.Send(l.fd, b)
 	if errno == again {
