@@ -192,12 +192,15 @@ func TestHTTPOutOfDescriptorsIsQuiet(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		return same
 	})
-	before := status()
-	time.Sleep(time.Second) // the span over which CPU is measured
-	after := status()
-	if used := after.cpu - before.cpu; used > 50 {
-		t.Errorf("%d ms of CPU used in a second of waiting", used)
-	}
+	// A loop that spins takes what CPU it gets, second after second; a busy machine may
+	// charge a second that was not quiet, but not all of them.
+	var after starvedStatus
+	eventually(t, "a second of waiting that takes less than 50 ms of CPU", func() bool {
+		before := status()
+		time.Sleep(time.Second) // the span over which CPU is measured
+		after = status()
+		return after.cpu-before.cpu < 50
+	})
 	if !after.openable {
 		t.Error("nothing is left for the process's other work")
 	}

@@ -103,12 +103,16 @@ func TestOutOfDescriptorsRecovers(t *testing.T) {
 		})
 	}
 	eventually(t, "accepting pauses", func() bool { n, _, _ := status(); return n > 2 })
-	_, before, _ := status()
-	time.Sleep(500 * time.Millisecond) // the span over which CPU is measured
-	_, after, openable := status()
-	if after-before > 50 {
-		t.Errorf("%d ms of CPU used in 500 ms of waiting", after-before)
-	}
+	// A loop that spins takes what CPU it gets, all the time; a busy machine may charge one
+	// span that was not quiet, but not all of them.
+	var openable bool
+	eventually(t, "half a second of waiting that takes less than 50 ms of CPU", func() bool {
+		_, before, _ := status()
+		time.Sleep(500 * time.Millisecond) // the span over which CPU is measured
+		_, after, open := status()
+		openable = open
+		return after-before < 50
+	})
 	if !openable {
 		t.Error("nothing is left for the process's other work")
 	}
