@@ -16,7 +16,7 @@ RACE = $(shell command -v gcc >/dev/null && echo -race)
 # Packages that ./... leaves out because of where they lie.
 TESTDATA = ./testdata ./testdata/bench ./testdata/client ./testdata/wire
 
-.PHONY: build demo test testssl lint tools bench bench-peers golden
+.PHONY: build demo test testssl lint tools bench bench-peers golden pgo
 
 build:
 	$(GO) build -trimpath -o bin/slbctl ./cmd/slbctl
@@ -26,7 +26,7 @@ demo: build
 	./testdata/demo.sh bin/slbctl bin/client
 
 test: tools lint
-	$(GO) test $(RACE) -timeout 15m ./...
+	$(GO) test $(RACE) -pgo off -timeout 15m ./...
 	$(GO) test -tags failpoint ./runtime/durable
 
 # testssl has testssl.sh, if that is installed, look at https listeners for three minutes.
@@ -56,6 +56,18 @@ bench:
 bench-peers: build
 	./testdata/bench/install.sh
 	$(GO) run ./testdata/bench -slbctl bin/slbctl -row "$(ROW)" -rounds $(or $(ROUNDS),3) -duration $(or $(DURATION),4)
+
+# pgo renews the profile that builds of slbctl are guided by (cmd/slbctl/default.pgo), from
+# the rows in which a processor's time counts. Look at what bench-peers says before and after.
+PROFILED = http-64,http-new,http-64k,tcp-64,tcp-rate,tls-64,tls-64k,tls-new,h2,everything
+PROFILES = /tmp/slbctl-profiles
+pgo:
+	./testdata/bench/install.sh
+	rm -rf $(PROFILES) && mkdir -p $(PROFILES)
+	$(GO) build -trimpath -tags profile -pgo off -o $(PROFILES)/slbctl ./cmd/slbctl
+	PROFILE=$(PROFILES) $(GO) run ./testdata/bench -slbctl $(PROFILES)/slbctl -row $(PROFILED) -rounds 1 -duration 5
+	find $(PROFILES) -name '*.pprof' -size +1k | xargs $(GO) tool pprof -proto >cmd/slbctl/default.pgo
+	rm -r $(PROFILES)
 
 # golden rewrites what the golden files hold; look at the difference afterwards.
 golden:
