@@ -55,7 +55,7 @@ bench:
 # HAProxy, nginx, wrk and h2load, for which it must be root once.
 bench-peers: build
 	./testdata/bench/install.sh
-	$(GO) run ./testdata/bench -slbctl bin/slbctl -row "$(ROW)" -rounds $(or $(ROUNDS),3) -duration $(or $(DURATION),4)
+	$(GO) run ./testdata/bench -slbctl bin/slbctl -row "$(ROW)" -rounds $(or $(ROUNDS),3) -duration $(or $(DURATION),4) $(if $(FLOOR),-floor)
 
 # pgo renews the profile that builds of slbctl are guided by (cmd/slbctl/default.pgo), from
 # the rows in which a processor's time counts. Look at what bench-peers says before and after.

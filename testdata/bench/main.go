@@ -5,6 +5,7 @@
 //	make bench-peers                          # all rows, a quarter of an hour
 //	make bench-peers ROW=http-64,tcp-bulk     # some
 //	make bench-peers ROUNDS=5 DURATION=10     # calmer numbers
+//	make bench-peers FLOOR=1                  # beside them, the least that a proxy can do
 //
 // The programs take turns (A B C A B C …), each alone on the machine, freshly started
 // and warmed up, configured for the same work: timeouts and counters on, one rule in
@@ -61,6 +62,7 @@ func compare(args []string, out io.Writer) error {
 	binary := flags.String("slbctl", "bin/slbctl", "the program to compare")
 	names := flags.String("row", "", "rows to measure, with commas between them; empty = all")
 	rounds := flags.Int("rounds", 3, "how many times each program is measured in a row")
+	lowest := flags.Bool("floor", false, "measure the least that a proxy can do as well, where that is known")
 	seconds := flags.Int("duration", 4, "seconds of one measurement")
 	if err := flags.Parse(args); err != nil {
 		return err
@@ -85,19 +87,21 @@ func compare(args []string, out io.Writer) error {
 	}
 	ctx, stop := signal.NotifyContext(context.Background(), unix.SIGINT, unix.SIGTERM)
 	defer stop()
-	b := &bench{programs: proxies(path), descriptors: descriptors, duration: time.Duration(*seconds) * time.Second, rounds: *rounds}
+	b := &bench{programs: proxies(path, *lowest), descriptors: descriptors, duration: time.Duration(*seconds) * time.Second, rounds: *rounds}
 	fmt.Fprintf(out, "medians of %d rounds of %d s\n", *rounds, *seconds)
 	return b.compare(ctx, chosen, out)
 }
 
 // compare measures rows and prints a table after each.
 func (b *bench) compare(ctx context.Context, chosen []row, out io.Writer) error {
-	var names []string
-	for _, p := range b.programs {
-		names = append(names, p.name)
-	}
 	var invalid error
 	for _, r := range chosen {
+		var names []string
+		for _, p := range b.programs {
+			if p.takes(r) {
+				names = append(names, p.name)
+			}
+		}
 		res := b.measureRow(ctx, r)
 		if ctx.Err() != nil {
 			return errors.New("interrupted")

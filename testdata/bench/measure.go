@@ -44,7 +44,7 @@ func (b *bench) measureRow(ctx context.Context, r row) results {
 	res := results{row: r, samples: map[string][]sample{}, invalid: map[string]error{}}
 	for range b.rounds {
 		for _, p := range b.programs {
-			if res.invalid[p.name] != nil || ctx.Err() != nil {
+			if res.invalid[p.name] != nil || !p.takes(r) || ctx.Err() != nil {
 				continue
 			}
 			s, err := b.measure(ctx, p, r)

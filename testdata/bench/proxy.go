@@ -23,7 +23,11 @@ type proxy struct {
 	// start writes the configuration into the setup's folder and runs the program on
 	// the given cores.
 	start func(s setup, cores string) (*running, error)
+	// rows tells in which rows the program takes part; nil = in all.
+	rows func(row) bool
 }
+
+func (p proxy) takes(r row) bool { return p.rows == nil || p.rows(r) }
 
 // running is a proxy that has been started.
 type running struct {
@@ -31,13 +35,17 @@ type running struct {
 	stop func() error
 }
 
-// proxies returns slbctl, built at the path, and its peers.
-func proxies(slbctl string) []proxy {
-	return []proxy{
-		{subject, func(s setup, cores string) (*running, error) { return startSlbctl(slbctl, s, cores) }},
-		{haproxy, startHAProxy},
-		{nginx, startNginx},
+// proxies returns slbctl, built at the path, its peers and, if it is wanted, the floor.
+func proxies(slbctl string, lowest bool) []proxy {
+	all := []proxy{
+		{name: subject, start: func(s setup, cores string) (*running, error) { return startSlbctl(slbctl, s, cores) }},
+		{name: haproxy, start: startHAProxy},
+		{name: nginx, start: startNginx},
 	}
+	if lowest {
+		all = append(all, proxy{name: "floor", start: startFloor, rows: func(r row) bool { return r.floor }})
+	}
+	return all
 }
 
 const (

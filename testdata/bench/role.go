@@ -12,9 +12,10 @@ import (
 
 // roles are what this program runs itself as beside the comparison, each in a process
 // of its own so that it can have cores of its own: the server, which takes the
-// endpoints to listen on, and generators, which print their load.
+// endpoints to listen on, the floor, and generators, which print their load.
 var roles = map[string]func(args []string, out io.Writer) error{
 	"backend": func(args []string, _ io.Writer) error { return serveBackend(args) },
+	"floor":   func(args []string, _ io.Writer) error { return serveFloor(args) },
 	"rate":    generatorRole(func(r role) (load, error) { return measureRate(r.endpoint, r.connections, r.duration) }),
 	"bulk":    generatorRole(func(r role) (load, error) { return measureBulk(r.endpoint, r.duration) }),
 	"shakes": generatorRole(func(r role) (load, error) {

@@ -1,0 +1,106 @@
+//go:build linux
+
+package main
+
+import (
+	"net/netip"
+	"os"
+
+	"golang.org/x/sys/unix"
+
+	"slbctl/runtime/netloop"
+)
+
+// serveFloor is the least that any proxy of slbctl's build can do: the loop, and on it a
+// connection to the server for each client, a receive and a send for each piece. It
+// looks at nothing, counts nothing, has no timeout and breaks when a socket does not
+// take all that it is given. What it costs is what the kernel asks for the work; a goal below
+// it cannot be reached, and the distance to it is what a proxy's own decisions may cost.
+func serveFloor(args []string) error {
+	ep, err := netip.ParseAddrPort(args[0])
+	if err != nil {
+		return err
+	}
+	server, err := netip.ParseAddrPort(args[1])
+	if err != nil {
+		return err
+	}
+	set, err := netloop.Start(1)
+	if err != nil {
+		return err
+	}
+	fds, _, err := netloop.Listen(ep, 1)
+	if err != nil {
+		return err
+	}
+	f := &floor{loop: set.Loops()[0], fd: fds[0], server: netloop.NewSockaddr(server)}
+	failed := make(chan error, 1)
+	f.loop.Post(func() { failed <- f.loop.Add(f.fd, f) })
+	if err := <-failed; err != nil {
+		return err
+	}
+	select {} // until it is killed
+}
+
+// floor is the listening socket.
+type floor struct {
+	loop   *netloop.Loop
+	fd     int
+	server netloop.Sockaddr
+}
+
+// Ready takes clients. A connection over loopback stands when the call that began it returns.
+func (f *floor) Ready(netloop.Events) {
+	for {
+		fd, _, errno := netloop.Accept(f.fd)
+		if errno != 0 {
+			return
+		}
+		client, server := &floorEnd{floor: f, fd: fd}, &floorEnd{floor: f}
+		client.peer, server.peer = server, client
+		if server.fd, errno = f.loop.Dial(&f.server); errno != 0 {
+			f.loop.Close(fd)
+			continue
+		}
+		if f.loop.Add(server.fd, server) != nil || f.loop.Add(client.fd, client) != nil {
+			server.close()
+		}
+	}
+}
+
+// floorEnd is one of the two sockets of a connection.
+type floorEnd struct {
+	floor *floor
+	fd    int
+	peer  *floorEnd
+}
+
+func (e *floorEnd) Ready(ev netloop.Events) {
+	if ev&netloop.In == 0 {
+		return
+	}
+	b := e.floor.loop.Scratch()
+	n, errno := netloop.Recv(e.fd, b)
+	switch {
+	case errno == unix.EAGAIN:
+	case errno != 0 || n == 0:
+		e.close()
+	default:
+		netloop.Send(e.peer.fd, b[:n])
+	}
+}
+
+func (e *floorEnd) close() {
+	e.floor.loop.Close(e.fd)
+	e.floor.loop.Close(e.peer.fd)
+}
+
+// startFloor runs this program once more, as the floor.
+func startFloor(s setup, cores string) (*running, error) {
+	cmd := pinned(cores, self(), "floor", s.Endpoint.String(), s.Servers[0].String())
+	cmd.Stderr = os.Stderr
+	if err := start(cmd); err != nil {
+		return nil, err
+	}
+	return &running{pid: cmd.Process.Pid, stop: func() error { return stop(cmd) }}, nil
+}
