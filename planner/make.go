@@ -285,7 +285,7 @@ func (p *Plan) finish(in Input, g *ground) error {
 	if in.SkipTraffic {
 		return nil
 	}
-	return p.foresee(g.renamed(in), g.drained(in))
+	return p.foresee(g.renamed(in), g.drained(in), in.Observed)
 }
 
 // keepSecrets takes from a configuration the secrets that the next state refers to.

@@ -70,6 +70,16 @@ type Observed struct {
 	Hash       string // digest of that generation's configuration
 	// Instances tells running from stopped, by resource address.
 	Instances map[string]string
+	// Open has the connections that are open, by the resource address of the listener or
+	// rule. Nil when the daemon does not run.
+	Open map[string]Open
+}
+
+// Open is how many connections a listener has with its clients, and it, or a rule, to
+// each of its servers by name.
+type Open struct {
+	Clients int64
+	Servers map[string]int64
 }
 
 // Runtime is what makes a configuration real.

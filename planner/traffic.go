@@ -12,7 +12,7 @@ import (
 
 // foresee fills in what the plan does to traffic. It is the only call: sim has
 // the answer from the code that the live balancer decides with.
-func (p *Plan) foresee(recorded *state.State, drained []string) error {
+func (p *Plan) foresee(recorded *state.State, drained []string, seen Observed) error {
 	before, err := configOf(recorded)
 	if err != nil {
 		return err
@@ -25,7 +25,39 @@ func (p *Plan) foresee(recorded *state.State, drained []string) error {
 	if err != nil {
 		return fmt.Errorf("plan: foresee the effect on traffic: %w", err)
 	}
+	p.countOpen(seen)
 	return nil
+}
+
+// countOpen fills in how many connections the change would end now.
+func (p *Plan) countOpen(seen Observed) {
+	changes := p.byAddress()
+	for i := range p.Traffic {
+		t := &p.Traffic[i]
+		open, ok := seen.Open[t.Listener]
+		if !ok {
+			continue
+		}
+		var n int64
+		for _, name := range t.ConnectionsEnded {
+			n += open.Servers[name]
+		}
+		for _, name := range stopping(t, changes) {
+			n += open.Servers[name]
+		}
+		if ofRule := spec.Parent(spec.Parent(t.Listener)) != ""; t.AllEnd && !ofRule {
+			n = open.Clients
+		}
+		t.ConnectionsOpen = &n
+	}
+}
+
+func (p *Plan) byAddress() map[string]*Change {
+	changes := make(map[string]*Change, len(p.Changes))
+	for i := range p.Changes {
+		changes[p.Changes[i].Address] = &p.Changes[i]
+	}
+	return changes
 }
 
 // shownShares is how many servers of a listener are listed one by one.
@@ -36,10 +68,7 @@ func (p *printer) traffic(plan *Plan) {
 	if len(plan.Traffic) == 0 {
 		return
 	}
-	changes := make(map[string]*Change, len(plan.Changes))
-	for i := range plan.Changes {
-		changes[plan.Changes[i].Address] = &plan.Changes[i]
-	}
+	changes := plan.byAddress()
 	method, width := plan.Traffic[0].Method, 0
 	for i := range plan.Traffic {
 		if plan.Traffic[i].Method != method {
@@ -56,9 +85,12 @@ func (p *printer) traffic(plan *Plan) {
 			mark = "  (" + t.Method + ")"
 		}
 		fmt.Fprintf(p, "  %-*s  %-12s  %s%s\n", width, t.Listener, schedulers(c), connections(t, changes), mark)
-		if c == nil || c.Action != Delete {
-			isNew := c != nil && c.Action == Create
+		stays, isNew := c == nil || c.Action != Delete, c != nil && c.Action == Create
+		if stays {
 			p.shares(t, isNew)
+		}
+		p.requests(t)
+		if stays {
 			p.consequences(t, isNew)
 		}
 	}
@@ -95,9 +127,9 @@ func connections(t *sim.Traffic, changes map[string]*Change) string {
 	case c != nil && c.Before == nil:
 		return "new"
 	case c != nil && c.After == nil:
-		return "goes; its connections " + end
+		return "goes; its connections " + end + open(t)
 	case moved(balancer):
-		return "moves to " + inline(balancer.After.Attributes["address"]) + "; its connections " + end
+		return "moves to " + inline(balancer.After.Attributes["address"]) + "; its connections " + end + open(t)
 	}
 	text := "in place"
 	if len(t.ConnectionsEnded) > 0 {
@@ -107,9 +139,55 @@ func connections(t *sim.Traffic, changes map[string]*Change) string {
 		text += "; stopping " + servers(stopping) + " closes what it has"
 	}
 	if text == "in place" {
-		text += ", no connection closed"
+		return text + ", no connection closed"
 	}
-	return text
+	return text + open(t)
+}
+
+// open says how many connections that is now.
+func open(t *sim.Traffic) string {
+	switch {
+	case t.ConnectionsOpen == nil:
+		return ""
+	case *t.ConnectionsOpen == 0:
+		return " (none open)"
+	}
+	return fmt.Sprintf(" (%d open)", *t.ConnectionsOpen)
+}
+
+// requests tells of requests that another one answers than before, or nobody. What is new
+// and listens where nobody did takes them from nobody.
+func (p *printer) requests(t *sim.Traffic) {
+	for _, r := range t.Requests {
+		fresh := r.Before == "" || r.Before == sim.AnsweredRefused
+		gone := r.After == sim.AnsweredRefused && t.AllEnd // as the line above says
+		if r.Before == r.After || fresh && r.After == t.Listener || gone {
+			continue
+		}
+		what := "requests for " + r.Pattern
+		switch {
+		case r.After == sim.AnsweredRefused || fresh:
+			what = "connections"
+		case r.Pattern == "*":
+			what = "all other requests"
+		}
+		if fresh {
+			fmt.Fprintf(p, "    %s: %s\n", what, answerer(r.After))
+			continue
+		}
+		fmt.Fprintf(p, "    %s: %s -> %s\n", what, answerer(r.Before), answerer(r.After))
+	}
+}
+
+// answerer names who answers requests, or how nobody does.
+func answerer(outcome string) string {
+	switch outcome {
+	case sim.AnsweredRefused, sim.AnsweredNotFound, sim.AnsweredNoServer:
+		return "nobody, " + outcome
+	case sim.AnsweredRedirect:
+		return outcome
+	}
+	return strings.TrimPrefix(outcome, spec.Parent(outcome)+".")
 }
 
 // servers names them, unless they are many.
@@ -175,35 +253,67 @@ func (p *printer) consequences(t *sim.Traffic, isNew bool) {
 			}
 			parts = append(parts, text)
 		}
+		if t.SessionsLost != nil {
+			parts = append(parts, percent(*t.SessionsLost)+" of sessions lose their server")
+		}
 	}
-	servers, fatal := 0, 0
-	var zones []string
-	last := ""
+	parts = append(parts, losses(t)...)
+	if len(parts) > 0 {
+		p.WriteString("    " + strings.Join(parts, "; ") + "\n")
+	}
+}
+
+// losses says what the listener survives, and where that is not what it survived before.
+func losses(t *sim.Traffic) (parts []string) {
+	now, was := lossOfServer(t.Survives), lossOfServer(t.SurvivesBefore)
+	if now != "" {
+		if was == survivesAny && now != was {
+			now += " (not before)"
+		}
+		parts = append(parts, now)
+	}
+	before := make(map[string]string, len(t.SurvivesBefore))
+	for _, s := range t.SurvivesBefore {
+		before[s.Loss] = s.Detail
+	}
 	for _, s := range t.Survives {
 		name, isZone := strings.CutPrefix(s.Loss, "zone=")
-		switch {
-		case isZone:
-			zones = append(zones, "loss of zone "+name+": "+s.Detail)
-		case s.OK:
-			servers++
-		default:
-			servers++
+		if !isZone {
+			continue
+		}
+		text := "loss of zone " + name + ": " + s.Detail
+		if was := before[s.Loss]; was != "" && was != s.Detail {
+			text += " (before: " + was + ")"
+		}
+		parts = append(parts, text)
+	}
+	return parts
+}
+
+const survivesAny = "survives the loss of any one server"
+
+// lossOfServer sums up what the loss of a single server does; "" where there is none.
+func lossOfServer(survives []sim.Survival) string {
+	servers, fatal, last := 0, 0, ""
+	for _, s := range survives {
+		if strings.HasPrefix(s.Loss, "zone=") {
+			continue
+		}
+		servers++
+		if !s.OK {
 			fatal++
 			last = "loss of " + s.Loss + ": " + s.Detail
 		}
 	}
 	switch {
-	case servers > 0 && fatal == 0:
-		parts = append(parts, "survives the loss of any one server")
+	case servers == 0:
+		return ""
+	case fatal == 0:
+		return survivesAny
 	case fatal == 1:
-		parts = append(parts, last)
-	case fatal > 1:
-		parts = append(parts, fmt.Sprintf("does not survive the loss of any of %d servers", fatal))
+		return last
 	}
-	parts = append(parts, zones...)
-	if len(parts) > 0 {
-		p.WriteString("    " + strings.Join(parts, "; ") + "\n")
-	}
+	return fmt.Sprintf("does not survive the loss of any of %d servers", fatal)
 }
 
 // percent writes a share from 0 to 1 with one decimal.

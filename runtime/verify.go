@@ -182,7 +182,10 @@ func (e *engine) ill(c *change, l *balance.Listener) (reasons []string, hopeless
 		if t.Instance == "" || c.stopped(t.Backend) {
 			continue
 		}
-		reasons = append(reasons, fmt.Sprintf("%s is %s (%s)", t.Name, ev.Health, orElse(ev.Reason, "no answer yet")))
+		reason := fmt.Sprintf("%s is %s (%s)", t.Name, ev.Health, orElse(ev.Reason, "no answer yet"))
+		if !slices.Contains(reasons, reason) { // a server may be in several pools
+			reasons = append(reasons, reason)
+		}
 		hopeless = hopeless || ev.Health == balance.Abnormal && !c.sick[t.endpoint]
 	}
 	if old := c.old[was(c.req.Renamed, l.Address)]; well == 0 && old != nil && all > 0 && e.hadWell(old) {

@@ -19,13 +19,24 @@ type Traffic struct {
 	// ConnectionsEnded are the servers whose open connections the balancer ends with the
 	// change, as balance.Leaving has it, and DrainSeconds how long they have until then.
 	ConnectionsEnded []string `json:"connections_ended"`
-	DrainSeconds     float64  `json:"drain_seconds"`
+	// ConnectionsOpen is how many are open now of those that the change ends: all of a
+	// listener that goes, else those to the servers that leave or are stopped. It is for
+	// the caller to fill in, who knows what runs; null where nobody does.
+	ConnectionsOpen *int64  `json:"connections_open"`
+	AllEnd          bool    `json:"-"` // the listener goes, stops or listens elsewhere
+	DrainSeconds    float64 `json:"drain_seconds"`
 	Listener         string   `json:"listener"` // resource address; of a rule for its own servers
 	// Method is exact where shares are counted over one period or table of the core,
 	// and simulated for wlc, whose shares depend on how long connections last: it is
 	// given connections that all last equally long.
-	Method   string     `json:"method"`
-	Survives []Survival `json:"survives"`
+	Method string `json:"method"`
+	// Requests says who answers the requests that the listener or rule is there for.
+	Requests []Requests `json:"requests"`
+	// SessionsLost is the part of today's sessions, by cookie or by the client's address,
+	// whose server does not serve them any more; null where sessions are not kept.
+	SessionsLost   *float64   `json:"sessions_lost"`
+	Survives       []Survival `json:"survives"`
+	SurvivesBefore []Survival `json:"survives_before"`
 	// TrafficMoved is the part of today's traffic that leaves the server it has: for
 	// another one, which makes it half the sum of the share differences, or for none,
 	// when nobody is left to serve it: then it is all. Where nobody serves today
@@ -63,15 +74,24 @@ func Foresee(before, after *spec.Config, drained ...string) ([]Traffic, error) {
 		return nil, err
 	}
 	out := []Traffic{}
-	for address, f := range fresh {
-		if o := old[address]; !o.same(f) {
-			out = append(out, compare(address, o, f))
+	add := func(address string, o, f forecast) {
+		l := f.listener
+		if l == nil {
+			l = o.listener
+		}
+		t := compare(address, o, f)
+		t.Requests = affected(address, l.Address, old, fresh)
+		out = append(out, t)
+	}
+	for address, f := range fresh.pools {
+		if o := old.pools[address]; !o.same(f) {
+			add(address, o, f)
 		}
 	}
-	for address, o := range old {
-		if _, stays := fresh[address]; !stays {
+	for address, o := range old.pools {
+		if _, stays := fresh.pools[address]; !stays {
 			// A rule that goes leaves its listener behind.
-			out = append(out, compare(address, o, forecast{listener: fresh[o.listener.Address].listener}))
+			add(address, o, forecast{listener: fresh.listeners[o.listener.Address]})
 		}
 	}
 	slices.SortFunc(out, func(a, b Traffic) int { return spec.CompareAddresses(a.Listener, b.Listener) })
@@ -88,22 +108,23 @@ type forecast struct {
 	health   func(int) balance.Health
 }
 
-// forecasts returns the pools of the listeners that serve, by their owner.
-func forecasts(c *spec.Config, drained []string) (map[string]forecast, error) {
+// forecasts returns the listeners and the pools of those that serve.
+func forecasts(c *spec.Config, drained []string) (f foresight, err error) {
 	if c == nil {
-		return nil, nil
+		return f, nil
 	}
 	listeners, err := balance.Compile(c)
 	if err != nil {
-		return nil, err
+		return f, err
 	}
 	balance.Drained(listeners, drained)
 	stopped := map[string]bool{}
 	for _, i := range c.Instances {
 		stopped[i.Address] = i.Status == spec.StatusStopped
 	}
-	out := map[string]forecast{}
+	f = foresight{pools: map[string]forecast{}, listeners: make(map[string]*balance.Listener, len(listeners))}
 	for _, l := range listeners {
+		f.listeners[l.Address] = l
 		if !l.Serving {
 			continue
 		}
@@ -111,28 +132,31 @@ func forecasts(c *spec.Config, drained []string) (map[string]forecast, error) {
 			if len(p.Backends) == 0 {
 				continue // a redirect answers
 			}
-			f := forecast{Pool: p, listener: l, health: func(i int) balance.Health {
+			pool := forecast{Pool: p, listener: l, health: func(i int) balance.Health {
 				if stopped[p.Backends[i].Instance] {
 					return balance.Abnormal
 				}
 				return balance.Normal
 			}}
 			if i > 0 {
-				f.route = l.Rules[i-1].Domain + l.Rules[i-1].URL
+				pool.route = l.Rules[i-1].Domain + l.Rules[i-1].URL
 			}
-			f.usable = p.Usable(f.health)
-			out[p.Owner] = f
+			pool.usable = p.Usable(pool.health)
+			f.pools[p.Owner] = pool
 		}
 	}
-	return out, nil
+	return f, nil
 }
 
-// same reports whether two forecasts send the same traffic to the same places.
+// same reports whether two forecasts send the same traffic to the same places, and keep
+// the same clients there.
 func (f forecast) same(g forecast) bool {
 	if f.Pool == nil || g.Pool == nil {
 		return f.Pool == g.Pool
 	}
-	return f.listener.Endpoint == g.listener.Endpoint && f.route == g.route && f.Scheduler == g.Scheduler && slices.Equal(f.usable, g.usable) &&
+	return f.listener.Endpoint == g.listener.Endpoint && f.route == g.route && f.Scheduler == g.Scheduler &&
+		f.Sticky.Mode == g.Sticky.Mode && f.Sticky.Cookie == g.Sticky.Cookie && (f.PersistenceTimeout > 0) == (g.PersistenceTimeout > 0) &&
+		slices.Equal(f.usable, g.usable) &&
 		slices.EqualFunc(f.Backends, g.Backends, func(a, b balance.Backend) bool {
 			return a.Name == b.Name && a.Weight == b.Weight && a.Endpoint == b.Endpoint
 		})
@@ -140,7 +164,7 @@ func (f forecast) same(g forecast) bool {
 
 // compare says what becomes of a listener's traffic.
 func compare(address string, before, after forecast) Traffic {
-	t := Traffic{Listener: address, Method: "exact", Backends: []ForeseenShare{}, Survives: []Survival{}}
+	t := Traffic{Listener: address, Method: "exact", Backends: []ForeseenShare{}, Survives: []Survival{}, SurvivesBefore: []Survival{}}
 	place := map[string]int{}
 	at := func(name string) *ForeseenShare {
 		k, ok := place[name]
@@ -170,7 +194,7 @@ func compare(address string, before, after forecast) Traffic {
 		}
 	}
 	t.TrafficMoved = moved(t.Backends)
-	t.ConnectionsEnded = ended(before, after)
+	t.ConnectionsEnded, t.AllEnd = ended(before, after)
 	if before.Pool != nil {
 		t.DrainSeconds = before.listener.Drain.Seconds()
 	}
@@ -179,17 +203,22 @@ func compare(address string, before, after forecast) Traffic {
 			t.ClientsMoved, t.ClientsMovedMin = &part, &least
 		}
 	}
+	t.SessionsLost = sessionsLost(before, after, tables[1], tables[0])
+	if before.Pool != nil {
+		t.SurvivesBefore = before.survivals()
+	}
 	if after.Pool != nil {
 		t.Survives = after.survivals()
 	}
 	return t
 }
 
-// ended names the servers of a pool whose connections a change ends, each once.
-func ended(before, after forecast) []string {
-	names := []string{}
+// ended names the servers of a pool whose connections a change ends, each once, and says
+// whether those of the whole listener end.
+func ended(before, after forecast) (names []string, all bool) {
+	names = []string{}
 	if before.Pool == nil {
-		return names
+		return names, false
 	}
 	all, leavers := balance.Leaving(before.listener, after.listener)
 	for _, b := range before.Backends {
@@ -198,7 +227,34 @@ func ended(before, after forecast) []string {
 			names = append(names, b.Name)
 		}
 	}
-	return names
+	return names, all
+}
+
+// sessionsLost is the part of a pool's sessions whose server, by name, does not serve them
+// after a change. Sessions are spread as connections are. It is null where a pool has none.
+func sessionsLost(before, after forecast, old, fresh *balance.Table) *float64 {
+	if before.Pool == nil || before.Sticky.Mode == balance.StickyOff && before.PersistenceTimeout <= 0 {
+		return nil
+	}
+	kept := 0.0
+	known := after.Pool != nil && after.Sticky.Mode == before.Sticky.Mode && after.Sticky.Cookie == before.Sticky.Cookie &&
+		(after.PersistenceTimeout > 0) == (before.PersistenceTimeout > 0)
+	shares := old.Shares()
+	for i, b := range before.Backends {
+		if !known {
+			break
+		}
+		j := slices.IndexFunc(after.Backends, func(a balance.Backend) bool { return a.Name == b.Name })
+		if j >= 0 && fresh.Serves(j) {
+			kept += shares[i]
+		}
+	}
+	lost := 0.0
+	for _, share := range shares {
+		lost += share
+	}
+	lost = max(0, lost-kept)
+	return &lost
 }
 
 // moved sums up what each server loses. Where all traffic is served before and

@@ -35,10 +35,12 @@ func TestForeseeJSON(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	const losses = `[{"detail":"100% on s1","loss":"instance.s0","ok":true},{"detail":"100% on s0","loss":"instance.s1","ok":true},` +
+		`{"detail":"100% on s1","loss":"zone=a","ok":true},{"detail":"100% on s0","loss":"zone=b","ok":true}]`
 	const want = `{"backends":[{"address":"instance.s0","share_after":0.75,"share_before":0.5},{"address":"instance.s1","share_after":0.25,"share_before":0.5}],` +
-		`"clients_moved":null,"clients_moved_min":null,"connections_ended":[],"drain_seconds":0,"listener":"load_balancer.lb.listener[\"tcp:80\"]","method":"exact",` +
-		`"survives":[{"detail":"100% on s1","loss":"instance.s0","ok":true},{"detail":"100% on s0","loss":"instance.s1","ok":true},` +
-		`{"detail":"100% on s1","loss":"zone=a","ok":true},{"detail":"100% on s0","loss":"zone=b","ok":true}],"traffic_moved":0.25}`
+		`"clients_moved":null,"clients_moved_min":null,"connections_ended":[],"connections_open":null,"drain_seconds":0,"listener":"load_balancer.lb.listener[\"tcp:80\"]","method":"exact",` +
+		`"requests":[{"after":"load_balancer.lb.listener[\"tcp:80\"]","before":"load_balancer.lb.listener[\"tcp:80\"]","pattern":"*"}],"sessions_lost":null,` +
+		`"survives":` + losses + `,"survives_before":` + losses + `,"traffic_moved":0.25}`
 	if string(got) != want {
 		t.Errorf("row\n%s\nwant\n%s", got, want)
 	}

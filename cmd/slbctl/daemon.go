@@ -45,7 +45,29 @@ func (d *daemon) Observe(ctx context.Context) (planner.Observed, error) {
 	for _, i := range status.Instances {
 		seen.Instances[i.Address] = i.Status
 	}
+	seen.Open = openConnections(status)
 	return seen, nil
+}
+
+func openConnections(status *control.Status) map[string]planner.Open {
+	open := map[string]planner.Open{}
+	add := func(owner string, clients int64, backends []control.Backend) {
+		servers := make(map[string]int64, len(backends))
+		for _, b := range backends {
+			servers[b.Address] = b.Connections
+		}
+		open[owner] = planner.Open{Clients: clients, Servers: servers}
+	}
+	for _, lb := range status.LoadBalancers {
+		for i := range lb.Listeners {
+			l := &lb.Listeners[i]
+			add(l.Address, l.Connections, l.Backends)
+			for _, r := range l.Rules {
+				add(r.Address, 0, r.Backends)
+			}
+		}
+	}
+	return open
 }
 
 // committed is what the daemon would come back with. That is nothing when the file
