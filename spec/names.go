@@ -147,7 +147,7 @@ func (l *loader) notYet(rng hcl.Range, what string) {
 
 // advice tells what to write instead of an unknown name.
 func (b *block) advice(name string) string {
-	if hint := b.hints[name]; hint != "" {
+	if hint := cmp.Or(b.hints[name], anywhereHints[name]); hint != "" {
 		return hint
 	}
 	names := slices.Concat(b.later, b.laterBlock)
@@ -168,7 +168,7 @@ func (l *loader) checkJSONNames(b *block, body hcl.Body) bool {
 	header := b.header()
 	header.Blocks = append(header.Blocks, hcl.BlockHeaderSchema{Type: "dynamic", LabelNames: []string{"type"}})
 	content, diags := body.Content(header)
-	l.reports.hcl(diags)
+	l.jsonNames(diags, article(b.name), b.advice)
 	for _, name := range b.later {
 		if attr := content.Attributes[name]; attr != nil {
 			l.notYet(attr.NameRange, fmt.Sprintf("The argument %s of %s", name, b.name))
@@ -183,4 +183,17 @@ func (l *loader) checkJSONNames(b *block, body hcl.Body) bool {
 		}
 	}
 	return sound
+}
+
+// jsonNames reports what the JSON syntax has against a body: names that it does not know
+// with the same advice as in the native syntax, and all else as it is.
+func (l *loader) jsonNames(diags hcl.Diagnostics, what string, advice func(name string) string) {
+	for _, d := range diags {
+		var name string
+		if _, err := fmt.Sscanf(d.Detail, "No argument or block type is named %q.", &name); err != nil || d.Subject == nil {
+			l.reports.hcl(hcl.Diagnostics{d})
+			continue
+		}
+		l.reports.error(*d.Subject, "Unsupported name", fmt.Sprintf("%s has no argument or block %q.", capital(what), name), advice(name))
+	}
 }

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"bytes"
+	"cmp"
 	stdjson "encoding/json"
 	"fmt"
 	"os"
@@ -178,9 +179,14 @@ func (l *loader) declareAll(name string, body hcl.Body) {
 		for _, later := range laterKinds {
 			schema.Blocks = append(schema.Blocks, hcl.BlockHeaderSchema{Type: later})
 		}
+		schema.Blocks = append(schema.Blocks, terraformSchema...)
 		content, diags := body.Content(schema)
-		l.reports.hcl(diags)
+		l.jsonNames(diags, "a configuration", func(name string) string { return rootAdvice(schema, name) })
 		for _, block := range content.Blocks {
+			if advice := fromTerraform(block.Type, block.Labels); advice != "" {
+				l.reports.error(block.TypeRange, "Unsupported block", fmt.Sprintf("There is no block %q.", block.Type), advice)
+				continue
+			}
 			l.declare(block)
 		}
 		return
@@ -196,7 +202,7 @@ func (l *loader) declareAll(name string, body hcl.Body) {
 		case slices.Contains(laterKinds, block.Type):
 			l.declare(block)
 		case i < 0:
-			l.reports.error(inner.TypeRange, "Unsupported block", fmt.Sprintf("There is no block %q.", block.Type), rootAdvice(schema, block.Type))
+			l.reports.error(inner.TypeRange, "Unsupported block", fmt.Sprintf("There is no block %q.", block.Type), cmp.Or(fromTerraform(block.Type, block.Labels), rootAdvice(schema, block.Type)))
 		case l.checkLabels(block.Type, schema.Blocks[i].LabelNames, inner):
 			l.declare(block)
 		}
@@ -205,8 +211,6 @@ func (l *loader) declareAll(name string, body hcl.Body) {
 
 func rootAdvice(schema *hcl.BodySchema, name string) string {
 	switch name {
-	case "resource", "data", "provider", "terraform":
-		return "Blocks have one label here: load_balancer \"NAME\" { ... }, instance \"NAME\" { ... }."
 	case "listener", "backend":
 		return "Write it inside a load_balancer block."
 	case "record":
