@@ -264,6 +264,12 @@ func FuzzLoad(f *testing.F) {
 			t.Fatalf("config %v, diagnostics %v", c, diags)
 		}
 		_ = render(diags)
+		lines := 1 + strings.Count(src, "\n")
+		for _, d := range diags {
+			if d.Range == nil || d.Range.Filename != filepath.Base(name) || d.Range.Start.Line < 1 || d.Range.Start.Line > lines {
+				t.Errorf("%s (%s) has no place in %d lines: %+v", d.Summary, d.Detail, lines, d.Range)
+			}
+		}
 		if c == nil {
 			return
 		}
