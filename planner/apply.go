@@ -25,6 +25,9 @@ type ApplyOptions struct {
 // has committed: store.Recover, now or at the start of the next command, asks it
 // and finishes the record.
 func Apply(ctx context.Context, p *Plan, store *state.Store, rt Runtime, opt ApplyOptions, report func(Event)) error {
+	if err := p.Kept(); err != nil {
+		return err
+	}
 	if err := store.KeepSecrets(p.Secrets); err != nil {
 		return fmt.Errorf("apply: nothing was changed: %w", err)
 	}
@@ -65,7 +68,7 @@ func (p *Plan) request(opt ApplyOptions) (*Request, error) {
 	}
 	r := &Request{
 		Generation: p.Next.Generation, Base: p.Base.Generation, Hash: p.Next.ConfigHash,
-		Config: config, Wait: opt.Wait, Timeout: opt.Timeout,
+		Config: config, Wait: opt.Wait, Timeout: opt.Timeout, IgnoreExpectations: p.IgnoreExpectations,
 	}
 	r.OnlyNames = p.Runtime.Action == NoOp && len(p.Runtime.Settings) == 0 && p.Count(NoOp) == len(p.Changes)
 	for i := range p.Changes {

@@ -212,7 +212,7 @@ func TestErrorsOfTheRuntimeName(t *testing.T) {
 		err  error
 		want string
 	}{
-		{&planner.VerifyError{Problems: []string{"a: x", "b: y"}}, "rolled back: \n  a: x\n  b: y"},
+		{&planner.VerifyError{Problems: []string{"a: x", "b: y"}}, "rolled back, nothing runs, as before: \n  a: x\n  b: y"},
 		{&planner.RefusedError{Problems: []string{"a: x"}}, "nothing was changed: a: x"},
 		{&planner.StaleError{Moved: []string{"the state"}}, "changed since: the state"},
 	} {

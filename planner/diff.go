@@ -135,7 +135,7 @@ func members(v any) ([]member, bool) {
 }
 
 // nameOf is how users call an element: a backend by its server, a page by its path,
-// a certificate by its domain.
+// a certificate by its domain, an expectation by its name.
 func nameOf(object map[string]any) string {
 	if instance, _ := object["instance"].(string); instance != "" {
 		return instance
@@ -147,8 +147,11 @@ func nameOf(object map[string]any) string {
 	if path, _ := object["path"].(string); path != "" {
 		return path
 	}
-	domain, _ := object["domain"].(string)
-	return domain
+	if domain, _ := object["domain"].(string); domain != "" {
+		return domain
+	}
+	name, _ := object["name"].(string)
+	return name
 }
 
 func compareMembers(edits []edit, path string, before, after []member) []edit {

@@ -17,6 +17,7 @@ type planDocument struct {
 	Summary       summaryDocument  `json:"summary"`
 	Changes       []changeDocument `json:"changes"`
 	Traffic       []sim.Traffic    `json:"traffic"`
+	Expectations  []sim.Promise    `json:"expectations"`
 	Runtime       RuntimeChange    `json:"runtime"`
 	Outputs       []OutputChange   `json:"outputs"`
 	Warnings      []string         `json:"warnings"`
@@ -50,6 +51,7 @@ func (p *Plan) WriteJSON(w io.Writer) error {
 		Summary:       summaryDocument{p.Count(Create), p.Count(Update), p.Count(Replace), p.Count(Delete)},
 		Changes:       make([]changeDocument, 0, len(p.Changes)),
 		Traffic:       orEmpty(p.Traffic),
+		Expectations:  orEmpty(p.Promises),
 		Runtime:       p.Runtime,
 		Outputs:       orEmpty(p.Outputs),
 		Warnings:      orEmpty(p.Warnings),

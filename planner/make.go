@@ -48,6 +48,9 @@ func Make(in Input) (*Plan, error) {
 	if err := p.finish(in, ground); err != nil {
 		return nil, err
 	}
+	if err := p.judge(in, ground); err != nil {
+		return nil, err
+	}
 	return p, nil
 }
 

@@ -12,6 +12,7 @@ package planner
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
 	"time"
 
@@ -54,6 +55,8 @@ type Input struct {
 	Forget      []string
 	// SkipTraffic leaves the effect on traffic out.
 	SkipTraffic bool
+	// IgnoreExpectations has the plan applied though it fails expectations.
+	IgnoreExpectations bool
 	// Key keys the digests that stand for sensitive outputs.
 	Key []byte
 	// Warnings are those of the configuration, to be told with the plan; Notes likewise.
@@ -102,8 +105,10 @@ type Request struct {
 	// that nothing else changes, so that what was done by hand stays.
 	Renamed   map[string]string
 	OnlyNames bool
-	Wait      string        // WaitVerified, WaitDrained or WaitNone
-	Timeout   time.Duration // of the verification
+	// IgnoreExpectations leaves the live ones out of the verification.
+	IgnoreExpectations bool
+	Wait               string        // WaitVerified, WaitDrained or WaitNone
+	Timeout            time.Duration // of the verification
 }
 
 // What an apply waits for.
@@ -124,10 +129,15 @@ type Event struct {
 // Exit code 3.
 type VerifyError struct {
 	Problems []string // each names its resource
+	Live     uint64   // the generation that runs again; 0 = nothing did
 }
 
 func (e *VerifyError) Error() string {
-	return "verification failed and the change was rolled back: " + joinProblems(e.Problems)
+	now := fmt.Sprintf("generation %d runs, as before", e.Live)
+	if e.Live == 0 {
+		now = "nothing runs, as before"
+	}
+	return "verification failed and the change was rolled back, " + now + ": " + joinProblems(e.Problems)
 }
 
 // RefusedError is a change that the runtime could not prepare: nothing changed.
@@ -225,6 +235,10 @@ type Plan struct {
 	// RecordOnly plans change what is recorded and nothing that runs.
 	RecordOnly bool
 	Traffic    []sim.Traffic // one for each listener whose traffic changes
+	// Promises are the expectations of the balancers, as the next state keeps them;
+	// IgnoreExpectations says that nobody insists on them.
+	Promises           []sim.Promise
+	IgnoreExpectations bool
 	// Next is the state after the apply.
 	Next *state.State
 	// Secrets are what digests in Next stand for, as far as the configuration has them.

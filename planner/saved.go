@@ -74,18 +74,22 @@ type Saved struct {
 
 // savedDocument is a plan file. What stays as it is appears once, in Next.
 type savedDocument struct {
-	FormatVersion string          `json:"format_version"`
-	Checksum      string          `json:"checksum"`
-	Fingerprint   Fingerprint     `json:"fingerprint"`
-	Base          state.Base      `json:"base"`
-	Changes       []savedChange   `json:"changes"`
-	Runtime       RuntimeChange   `json:"runtime"`
-	Outputs       []OutputChange  `json:"outputs"`
-	Warnings      []string        `json:"warnings"`
-	Notes         []string        `json:"notes"`
-	RecordOnly    bool            `json:"record_only,omitempty"`
-	Traffic       []sim.Traffic   `json:"traffic"`
-	Next          json.RawMessage `json:"next"` // the state's own document, quoted
+	FormatVersion string         `json:"format_version"`
+	Checksum      string         `json:"checksum"`
+	Fingerprint   Fingerprint    `json:"fingerprint"`
+	Base          state.Base     `json:"base"`
+	Changes       []savedChange  `json:"changes"`
+	Runtime       RuntimeChange  `json:"runtime"`
+	Outputs       []OutputChange `json:"outputs"`
+	Warnings      []string       `json:"warnings"`
+	Notes         []string       `json:"notes"`
+	RecordOnly    bool           `json:"record_only,omitempty"`
+	Traffic       []sim.Traffic  `json:"traffic"`
+	Expectations  []sim.Promise  `json:"expectations,omitempty"`
+	// IgnoreExpectations is what the plan was made with.
+	IgnoreExpectations bool `json:"ignore_expectations,omitempty"`
+
+	Next json.RawMessage `json:"next"` // the state's own document, quoted
 }
 
 type savedChange struct {
@@ -113,6 +117,7 @@ func (p *Plan) Save(fsys durable.FS, path string, f Fingerprint) error {
 	doc := savedDocument{
 		FormatVersion: FormatVersion, Checksum: durable.NoChecksum, Fingerprint: f, Base: p.Base,
 		Runtime: p.Runtime, Outputs: p.Outputs, Warnings: p.Warnings, Notes: p.Notes, RecordOnly: p.RecordOnly, Traffic: p.Traffic, Next: quoted,
+		Expectations: p.Promises, IgnoreExpectations: p.IgnoreExpectations,
 	}
 	for i := range p.Changes {
 		c := &p.Changes[i]
@@ -172,7 +177,10 @@ func decodeSaved(data []byte) (*Saved, error) {
 	if err != nil {
 		return nil, fmt.Errorf("its next state does not read: %w", err)
 	}
-	p := &Plan{Base: doc.Base, Runtime: doc.Runtime, Outputs: doc.Outputs, Warnings: doc.Warnings, Notes: doc.Notes, RecordOnly: doc.RecordOnly, Traffic: doc.Traffic, Next: next}
+	p := &Plan{
+		Base: doc.Base, Runtime: doc.Runtime, Outputs: doc.Outputs, Warnings: doc.Warnings, Notes: doc.Notes, RecordOnly: doc.RecordOnly, Traffic: doc.Traffic, Next: next,
+		Promises: doc.Expectations, IgnoreExpectations: doc.IgnoreExpectations,
+	}
 	after := make(map[string]*spec.Resource, len(next.Resources))
 	for i := range next.Resources {
 		after[next.Resources[i].Address] = &next.Resources[i]

@@ -78,6 +78,7 @@ func (p *Plan) WriteText(w io.Writer, style Style) error {
 			p.Count(Create)+p.Count(Replace), p.Count(Update), p.Count(Delete)+p.Count(Replace))
 	}
 	out.traffic(p)
+	out.promises(p)
 	out.runtime(p.Runtime)
 	out.outputs(p.Outputs)
 	if len(p.Warnings)+len(p.Notes) > 0 {

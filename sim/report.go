@@ -46,7 +46,7 @@ func (r *Result) text(b *strings.Builder, color bool) {
 	fmt.Fprintf(b, "  to %s, %s\n", r.listener.Address, r.listener.Scheduler)
 	for _, t := range r.traffic {
 		fmt.Fprintf(b, "  %s: %s %ss/s, %s, from %s of %s\n", t.Name,
-			number(t.Rate), r.what(), t.Arrivals, count(t.Clients.Count, "client"), t.Clients.Network)
+			number(t.Rate), what(r.listener), t.Arrivals, count(t.Clients.Count, "client"), t.Clients.Network)
 		if spec.L7(r.listener.Protocol) {
 			b.WriteString("    " + session(&t.Session) + "\n")
 			requests(b, t.Mix)
@@ -110,7 +110,7 @@ func (r *Result) columns() []column {
 
 // table lists the windows, and under each one its servers; under rules, where it has any.
 func (r *Result) table(b *strings.Builder) {
-	rows, columns := [][]string{{"window", r.what() + "s", "share"}}, r.columns()
+	rows, columns := [][]string{{"window", what(r.listener) + "s", "share"}}, r.columns()
 	for _, c := range columns {
 		rows[0] = append(rows[0], c.name)
 	}

@@ -4,6 +4,7 @@ import (
 	"fmt"
 
 	"slbctl/runtime/balance"
+	"slbctl/runtime/expect"
 	"slbctl/spec"
 )
 
@@ -63,43 +64,31 @@ type Backend struct {
 }
 
 // Expectation is an expect block and what became of it.
-type Expectation struct {
-	Detail   string   `json:"detail"`
-	Name     string   `json:"name"`
-	Observed *float64 `json:"observed"` // null: the window saw no data
-	Verdict  Verdict  `json:"verdict"`
-	Wanted   string   `json:"wanted"`
-}
+type Expectation = expect.Result
 
 // Verdict is how an expectation, or a whole simulation, went.
-type Verdict string
+type Verdict = expect.Verdict
 
 // The verdicts. An expectation that saw no data is inconclusive, never a pass.
 const (
-	Pass         Verdict = "pass"
-	Fail         Verdict = "fail"
-	Inconclusive Verdict = "inconclusive"
+	Pass         = expect.Pass
+	Fail         = expect.Fail
+	Inconclusive = expect.Inconclusive
 )
 
-// what the simulation sends to its listener.
-func (r *Result) what() string {
-	if spec.L7(r.listener.Protocol) {
+// what clients send to a listener.
+func what(l *balance.Listener) string {
+	if spec.L7(l.Protocol) {
 		return "request"
 	}
 	return "connection"
 }
 
-// Verdict is the worst of the expectations': one failure fails, and without one a
-// single inconclusive expectation leaves the whole inconclusive.
+// Verdict is the worst of the expectations'.
 func (r *Result) Verdict() Verdict {
 	worst := Pass
 	for _, e := range r.Expectations {
-		switch e.Verdict {
-		case Fail:
-			return Fail
-		case Inconclusive:
-			worst = Inconclusive
-		}
+		worst = worst.Worse(e.Verdict)
 	}
 	return worst
 }
@@ -107,47 +96,36 @@ func (r *Result) Verdict() Verdict {
 // judge holds the counts of a window against an expectation. Counts of virtual
 // traffic are exact, so bounds are too.
 func judge(e *spec.Expect, windows []Window, what string) Expectation {
-	out := Expectation{Name: e.Name, Wanted: wanted(e)}
 	w := windowOf(e.During, windows)
-	part, whole := w.Errors, w.Requests
+	part, whole := w.counted(e)
+	if whole == 0 {
+		detail := fmt.Sprintf("no %s in %s to judge by", what, w.Name)
+		if w.Requests > 0 {
+			detail = fmt.Sprintf("none of the %s in %s was served", count(int(w.Requests), what), w.Name)
+		}
+		return expect.Nothing(e, detail)
+	}
+	observed := float64(part) / float64(whole)
+	if expect.Counts(e.Metric) {
+		observed = float64(part)
+	}
+	return expect.Judge(e, observed, expect.Told(e.Metric, part, whole, what)+" in "+w.Name)
+}
+
+// counted is what an expectation is about: a part, and what it is a part of.
+func (w *Window) counted(e *spec.Expect) (part, whole int64) {
 	switch e.Metric {
 	case spec.MetricUnrouted:
-		part = w.Unrouted
+		return w.Unrouted, w.Requests
 	case spec.MetricShare:
-		part, whole = 0, w.served()
 		for _, b := range w.Backends {
 			if b.instance == e.Of {
 				part += b.Requests
 			}
 		}
+		return part, w.served()
 	}
-	if whole == 0 {
-		out.Verdict = Inconclusive
-		out.Detail = fmt.Sprintf("no %s in %s to judge by", what, w.Name)
-		if w.Requests > 0 {
-			out.Detail = fmt.Sprintf("none of the %s in %s was served", count(int(w.Requests), what), w.Name)
-		}
-		return out
-	}
-	observed := float64(part) / float64(whole)
-	if counts(e.Metric) {
-		observed = float64(part)
-	}
-	out.Observed = &observed
-	out.Detail = fmt.Sprintf("%d of %s in %s", part, count(int(whole), what), w.Name)
-	if !counts(e.Metric) {
-		out.Detail = percent(observed) + ", " + out.Detail
-	}
-	out.Verdict = Pass
-	if e.Min != nil && observed < *e.Min || e.Max != nil && observed > *e.Max {
-		out.Verdict = Fail
-	}
-	return out
-}
-
-// counts reports whether a metric is a number; the others are parts of a whole.
-func counts(metric string) bool {
-	return metric == spec.MetricErrors || metric == spec.MetricUnrouted
+	return w.Errors, w.Requests
 }
 
 func windowOf(name string, windows []Window) *Window {
@@ -157,25 +135,4 @@ func windowOf(name string, windows []Window) *Window {
 		}
 	}
 	return &windows[0] // during is "all" unless it is written
-}
-
-// wanted says the bounds of an expectation.
-func wanted(e *spec.Expect) string {
-	bound := func(v float64) string {
-		if counts(e.Metric) {
-			return number(v)
-		}
-		return percent(v)
-	}
-	switch {
-	case e.Min != nil && e.Max != nil && *e.Min == *e.Max:
-		return bound(*e.Min)
-	case e.Min != nil && e.Max != nil:
-		return bound(*e.Min) + " to " + bound(*e.Max)
-	case e.Max != nil:
-		return "at most " + bound(*e.Max)
-	case e.Min != nil:
-		return "at least " + bound(*e.Min)
-	}
-	return "anything"
 }

@@ -17,6 +17,8 @@ const connectTimeout = 5 * time.Second
 type Options struct {
 	// Seed replaces the simulation's.
 	Seed *uint64
+	// Drained lists servers that were drained by hand, as balance.Drained takes them.
+	Drained []string
 	// Observe sees every connection, or request, once it is served or given up.
 	Observe func(Pick)
 }
@@ -88,6 +90,7 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 	if err != nil {
 		return nil, err
 	}
+	balance.Drained(listeners, opt.Drained)
 	l, err := target(c, sim, listeners)
 	if err != nil {
 		return nil, err
@@ -243,7 +246,7 @@ func (r *run) result() *Result {
 		Windows: r.windows(), listener: r.listener, traffic: r.sim.Traffic,
 	}
 	for k := range r.sim.Expects {
-		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], res.Windows, res.what()))
+		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], res.Windows, what(r.listener)))
 	}
 	return res
 }

@@ -25,6 +25,7 @@ func (l *loader) check(c *Config) {
 	}
 	for _, lb := range c.LoadBalancers {
 		l.checkWeights(lb.Backends, l.objects[lb.Address].def.block.DefRange, lb.Address)
+		l.checkExpects(c, lb, l.inner[lb.Address])
 		for _, listener := range lb.Listeners {
 			place := l.inner[listener.Address]
 			l.checkACL(c, lb, listener, place)

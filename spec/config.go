@@ -182,6 +182,7 @@ type LoadBalancer struct {
 	DeleteProtection bool
 	Backends         []Backend // the default group
 	Listeners        []*Listener
+	Expects          []Expect
 }
 
 // Listener is one (protocol, port) of a load balancer. Name is "tcp:80".
@@ -395,15 +396,21 @@ type Fault struct {
 	Mode    string        // FaultRefuse or FaultHang
 }
 
-// Expect is a bound that a simulation's result must keep.
+// Expect is a bound that a simulation's result must keep, or what a balancer gives.
 type Expect struct {
 	Name   string
 	Metric string // share, errors, error_rate, unrouted
 	Of     string // resource address of an instance; share only
 	Min    *float64
 	Max    *float64
-	During string // steady, all, or the name of a fault
+	During string // steady, all, or the name of a fault; of a balancer: all, steady, or a Loss
+	// Of balancers.
+	Live       bool    // real requests are held to it after each apply
+	Confidence float64 // that samples of these are judged with
 }
+
+// DefaultConfidence is that of expectations which do not say.
+const DefaultConfidence = 0.999
 
 // The words of the language that code compares with.
 const (

@@ -73,7 +73,7 @@ type loader struct {
 	moves     []Move
 	removals  []Removal
 	from      map[string]hcl.Range // where they say what they are about
-	inner     map[string]*site     // of listeners and records, by address
+	inner     map[string]*site     // of listeners, records and balancers that are expected something, by address
 	allocated bool                 // addresses are known, everything can be evaluated
 	stack     []string             // what is being evaluated, for cycles
 }

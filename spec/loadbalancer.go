@@ -29,8 +29,8 @@ var loadBalancerKind = func() *kind {
 		blocks: resourceBlocks(meta,
 			many(backendBlock, func(lb *LoadBalancer) *[]Backend { return &lb.Backends }),
 			resources(listenerBlock, func(lb *LoadBalancer) *[]*Listener { return &lb.Listeners }, metaOfListener, listenerName),
+			many(balancerExpectBlock, func(lb *LoadBalancer) *[]Expect { return &lb.Expects }),
 		),
-		laterBlock: []string{"expect"},
 		hints: map[string]string{
 			"load_balancer_name": "The name is the block's label: load_balancer \"NAME\".",
 			"name":               "The name is the block's label: load_balancer \"NAME\".",
@@ -82,6 +82,10 @@ func finishLoadBalancer(d *decoder, s *site, target any) {
 		}
 	}
 	checkBandwidth(d, s, lb)
+	if len(lb.Expects) > 0 {
+		place := *s
+		d.l.inner[lb.Address] = &place // the checks of expectations come when all is known
+	}
 }
 
 // checkRedirect looks for the listener that a redirect leads to.

@@ -42,7 +42,7 @@ func (c *applyCmd) Run(s *session) (err error) {
 		return err
 	}
 	if c.PlanFile != "" {
-		err = s.applySaved(c.PlanFile, c.LockTimeout, do)
+		err = s.applySaved(c.PlanFile, c.planFlags, do)
 	} else {
 		err = s.planAndApply(c.planFlags, do, nil)
 	}
@@ -104,6 +104,9 @@ func (s *session) planAndApply(f planFlags, do execution, choose func(*ground) e
 	if err := do.report.plan(plan); err != nil {
 		return err
 	}
+	if err := plan.Kept(); err != nil {
+		return err // before anybody is asked
+	}
 	if plan.HasChanges() && !do.approved {
 		if err := s.confirmPlan(f); err != nil {
 			return err
@@ -123,13 +126,13 @@ func (s *session) confirmPlan(f planFlags) error {
 }
 
 // applySaved applies a plan file if everything is as it was when it was made.
-func (s *session) applySaved(path string, lockTimeout patienceValue, do execution) (err error) {
+func (s *session) applySaved(path string, f planFlags, do execution) (err error) {
 	saved, err := planner.ReadSaved(durable.OS, path)
 	if err != nil {
 		return err
 	}
 	g := &ground{store: s.store(), runtime: &daemon{}}
-	if g.unlock, err = g.lock(s, lockTimeout); err != nil {
+	if g.unlock, err = g.lock(s, f.LockTimeout); err != nil {
 		return err
 	}
 	defer func() { err = errors.Join(err, g.unlock()) }()
@@ -153,6 +156,7 @@ func (s *session) applySaved(path string, lockTimeout patienceValue, do executio
 	if err := stillThere(g.store, saved.Plan.Next); err != nil {
 		return err
 	}
+	saved.Plan.IgnoreExpectations = saved.Plan.IgnoreExpectations || f.IgnoreExpectations
 	if err := do.report.plan(saved.Plan); err != nil {
 		return err
 	}

@@ -91,9 +91,10 @@ func (d *daemon) Apply(ctx context.Context, r planner.Request, report func(plann
 	request := control.Request{
 		Generation: r.Generation, Base: r.Base, Hash: r.Hash,
 		Config: r.Config, Renamed: r.Renamed, OnlyNames: r.OnlyNames, Wait: r.Wait, Timeout: r.Timeout,
+		IgnoreExpectations: r.IgnoreExpectations,
 	}
 	err = client.Apply(ctx, request, func(e control.Event) { report(planner.Event(e)) })
-	return asPlanned(err)
+	return asPlanned(err, r.Base)
 }
 
 func (d *daemon) start(ctx context.Context) (*control.Client, error) {
@@ -110,7 +111,7 @@ func (d *daemon) start(ctx context.Context) (*control.Client, error) {
 }
 
 // asPlanned turns the daemon's refusal into what the planner tells apart.
-func asPlanned(err error) error {
+func asPlanned(err error, base uint64) error {
 	var refusal *control.Error
 	if !errors.As(err, &refusal) {
 		return err
@@ -118,7 +119,7 @@ func asPlanned(err error) error {
 	problems := strings.Split(strings.TrimSpace(refusal.Message), "\n")
 	switch refusal.Code {
 	case control.CodeVerify:
-		return &planner.VerifyError{Problems: problems}
+		return &planner.VerifyError{Problems: problems, Live: base}
 	case control.CodeStale:
 		return &planner.StaleError{Moved: problems}
 	}

@@ -7,6 +7,7 @@ import (
 
 	"slbctl/planner"
 	"slbctl/planner/state"
+	"slbctl/sim"
 )
 
 // exitCode is what the process tells its caller; scripts depend on each value.
@@ -51,6 +52,7 @@ func codeOf(err error) exitCode {
 		verify *planner.VerifyError
 		locked *state.LockedError
 		stale  *planner.StaleError
+		broken *planner.ExpectationError
 	)
 	switch {
 	case err == nil:
@@ -62,6 +64,10 @@ func codeOf(err error) exitCode {
 	case errors.Is(err, errInterrupted), errors.Is(err, context.Canceled):
 		return exitInterrupted
 	case errors.As(err, &verify):
+		return exitFailed
+	case errors.As(err, &broken) && broken.Verdict() == sim.Inconclusive:
+		return exitInconclusive
+	case errors.As(err, &broken):
 		return exitFailed
 	case errors.As(err, &locked):
 		return exitLocked

@@ -9,6 +9,7 @@ import (
 	"slbctl/planner"
 	"slbctl/planner/state"
 	"slbctl/runtime/control"
+	"slbctl/sim"
 	"slbctl/spec"
 )
 
@@ -26,13 +27,15 @@ func TestCodeOf(t *testing.T) {
 		{outcome(exitChanges), 2},
 		{outcome(exitFailed), 3},
 		{&planner.VerifyError{}, 3},
-		{asPlanned(&control.Error{Code: control.CodeVerify, Message: "x"}), 3},
+		{asPlanned(&control.Error{Code: control.CodeVerify, Message: "x"}, 1), 3},
+		{&planner.ExpectationError{Broken: []sim.Promise{{Verdict: sim.Inconclusive}, {Verdict: sim.Fail}}}, 3},
 		{outcome(exitInconclusive), 4},
+		{&planner.ExpectationError{Broken: []sim.Promise{{Verdict: sim.Inconclusive}}}, 4},
 		{&state.LockedError{}, 5},
 		{&planner.StaleError{}, 6},
-		{asPlanned(&control.Error{Code: control.CodeStale, Message: "x"}), 6},
-		{asPlanned(&control.Error{Code: control.CodeRefused, Message: "x"}), 1},
-		{asPlanned(&control.Error{Code: control.CodeNotFound, Message: "x"}), 1},
+		{asPlanned(&control.Error{Code: control.CodeStale, Message: "x"}, 1), 6},
+		{asPlanned(&control.Error{Code: control.CodeRefused, Message: "x"}, 1), 1},
+		{asPlanned(&control.Error{Code: control.CodeNotFound, Message: "x"}, 1), 1},
 		{fmt.Errorf("somewhere: %w", errInterrupted), 7},
 		{context.Canceled, 7},
 		{&usageError{}, 64},

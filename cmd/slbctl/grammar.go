@@ -51,6 +51,8 @@ type planFlags struct {
 	RefreshOnly bool          `help:"Only record what was changed by hand, and change nothing that runs."`
 	Traffic     bool          `default:"true" help:"Leave the effect on traffic out."`
 	LockTimeout patienceValue `default:"0s" placeholder:"TIME" help:"Wait so long for another process that holds the state."`
+
+	IgnoreExpectations bool `help:"Do not insist on the expectations of load balancers."`
 	variableFlags
 }
 

@@ -63,7 +63,7 @@ var pages = map[string]page{
 			"slbctl validate -json   for editors and CI",
 		}},
 	"plan": {
-		text: "Compares the configuration, the recorded state and what runs, and changes nothing.",
+		text: "Compares the configuration, the recorded state and what runs, and changes nothing. Exit code 3 when the configuration does not keep an `expect` block of a load balancer.",
 		examples: []string{
 			"slbctl plan -out=next.plan      save it for `slbctl apply next.plan`",
 			"slbctl plan -detailed-exitcode  0 nothing to do, 1 error, 2 changes",
@@ -71,7 +71,7 @@ var pages = map[string]page{
 			"slbctl plan -refresh-only       what was changed by hand",
 		}},
 	"apply": {
-		text: "Plans, shows the plan, asks, and carries it out: whole or not at all, without losing a request. Starts the runtime when it does not run. When servers do not get well in time everything is rolled back and the exit code is 3. A saved plan is applied without a question, if everything is as it was when it was made.",
+		text: "Plans, shows the plan, asks, and carries it out: whole or not at all, without losing a request. Starts the runtime when it does not run. When servers do not get well in time, or real requests do not meet an expectation that is live, everything is rolled back and the exit code is 3. A saved plan is applied without a question, if everything is as it was when it was made.",
 		examples: []string{
 			"slbctl apply                 ask first",
 			"slbctl apply -auto-approve   do not ask (CI)",

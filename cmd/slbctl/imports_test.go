@@ -18,7 +18,7 @@ const module = "slbctl"
 // house lists the packages below runtime in the order of the design: each may
 // import those above it, and spec.
 var house = []string{
-	"runtime/durable", "runtime/balance", "runtime/localca", "runtime/tlsconf", "runtime/http1", "runtime/http2", "runtime/proxyproto",
+	"runtime/durable", "runtime/balance", "runtime/expect", "runtime/localca", "runtime/tlsconf", "runtime/http1", "runtime/http2", "runtime/proxyproto",
 	"runtime/netloop", "runtime/proxy",
 	"runtime/health", "runtime/webserver", "runtime/dns", "runtime/explain", "runtime/control",
 }
@@ -33,7 +33,7 @@ func mayImport() map[string][]string {
 		"testdata/client":             {},
 		"testdata/wire":               {},
 		"runtime/durable/durabletest": {"runtime/durable"},
-		"sim":                         {"runtime/balance", "spec"},
+		"sim":                         {"runtime/balance", "runtime/expect", "spec"},
 		"planner":                     {"sim", "spec", "planner/state", "runtime/durable"},
 		"planner/state":               {"spec", "runtime/durable"},
 		"runtime":                     append([]string{"spec"}, house...),
@@ -44,6 +44,7 @@ func mayImport() map[string][]string {
 	}
 	allowed["runtime/durable"] = nil
 	allowed["runtime/balance"] = []string{"spec"}
+	allowed["runtime/expect"] = []string{"spec"}
 	allowed["runtime/http1"] = nil
 	allowed["runtime/http2"] = []string{"runtime/http1"}
 	allowed["runtime/proxyproto"] = nil

@@ -40,6 +40,10 @@ func (c *planCmd) Run(s *session) (err error) {
 		}
 		s.note("\nThe plan is in %s. `slbctl apply %s` does exactly this.", c.Out, c.Out)
 	}
+	var broken *planner.ExpectationError
+	if errors.As(plan.Kept(), &broken) {
+		return outcome(codeOf(broken)) // the plan says which
+	}
 	if c.DetailedExitcode && plan.HasChanges() {
 		return outcome(exitChanges)
 	}
@@ -101,7 +105,7 @@ func (g *ground) plan(f planFlags) (*planner.Plan, error) {
 		Observed: g.seen, SkipRefresh: !f.Refresh,
 		Destroy: f.Destroy, Targets: f.Target, Replace: f.Replace,
 		RefreshOnly: f.RefreshOnly, Earlier: g.earlier,
-		SkipTraffic: !f.Traffic, Warnings: g.warnings, Notes: g.notes,
+		SkipTraffic: !f.Traffic, IgnoreExpectations: f.IgnoreExpectations, Warnings: g.warnings, Notes: g.notes,
 	}
 	if g.config != nil && hasSensitive(g.config.Outputs) {
 		if in.Key, err = g.store.Key(); err != nil {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"slbctl/planner"
+	"slbctl/sim"
 	"slbctl/spec"
 )
 
@@ -109,6 +110,15 @@ func (r *jsonReport) plan(p *planner.Plan) error {
 			Address string         `json:"address"`
 			Reason  string         `json:"reason"`
 		}{"change", c.Action, c.Address, c.Reason}
+		if err := r.write(line); err != nil {
+			return err
+		}
+	}
+	for i := range p.Promises {
+		line := struct {
+			Type string `json:"type"`
+			*sim.Promise
+		}{"expectation", &p.Promises[i]}
 		if err := r.write(line); err != nil {
 			return err
 		}

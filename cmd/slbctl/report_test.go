@@ -10,6 +10,7 @@ import (
 
 	"slbctl/planner"
 	"slbctl/planner/state"
+	"slbctl/sim"
 	"slbctl/spec"
 )
 
@@ -21,6 +22,7 @@ func planExample() *planner.Plan {
 			{Address: "instance.c", Kind: "instance", Action: planner.Replace, Reason: "zone forces replacement"},
 			{Address: "instance.d", Kind: "instance", Action: planner.Delete, Reason: "not in the configuration <any more>"},
 		},
+		Promises: []sim.Promise{{Address: "load_balancer.lb", Name: "even", Verdict: sim.Pass, Wanted: "50%", Detail: "50% of new connections"}},
 		Warnings: []string{"watch out"},
 		Next: &state.State{Outputs: []spec.Output{
 			{Name: "secret", Value: "hmac-sha256:00", Sensitive: true},
@@ -39,14 +41,15 @@ func TestJSONReport(t *testing.T) {
 	if err := r.done(planExample(), false); err != nil {
 		t.Fatal(err)
 	}
-	r.failed(&planner.VerifyError{Problems: []string{"instance.a is abnormal"}})
+	r.failed(&planner.VerifyError{Problems: []string{"instance.a is abnormal"}, Live: 4})
 	want := `{"type":"change","action":"create","address":"instance.a","reason":""}
 {"type":"change","action":"replace","address":"instance.c","reason":"zone forces replacement"}
 {"type":"change","action":"delete","address":"instance.d","reason":"not in the configuration <any more>"}
+{"type":"expectation","address":"load_balancer.lb","detail":"50% of new connections","listener":"","live":false,"name":"even","observed":null,"verdict":"pass","wanted":"50%"}
 {"type":"warning","message":"watch out"}
 {"type":"event","phase":"commit","address":"","message":"generation 2 takes over"}
 {"type":"summary","format_version":"1.0","resources":{"added":2,"changed":0,"destroyed":2},"outputs":{"secret":{"sensitive":true,"value":null},"url":{"sensitive":false,"value":"http://127.10.0.4"}}}
-{"type":"error","exit_code":3,"message":"verification failed and the change was rolled back: instance.a is abnormal"}
+{"type":"error","exit_code":3,"message":"verification failed and the change was rolled back, generation 4 runs, as before: instance.a is abnormal"}
 `
 	if diff := cmp.Diff(want, out.String()); diff != "" {
 		t.Error(diff)

@@ -10,6 +10,7 @@ import (
 
 	"golang.org/x/term"
 
+	"slbctl/planner"
 	"slbctl/spec"
 )
 
@@ -81,6 +82,11 @@ func (s *session) explain(err error) {
 // diagnostic is an error as one box.
 func (s *session) diagnostic(err error) spec.Diagnostic {
 	d := spec.Diagnostic{Severity: spec.SeverityError, Detail: sentence(err.Error())}
+	var broken *planner.ExpectationError
+	if errors.As(err, &broken) {
+		d.Summary = "Expectations not kept"
+		return d
+	}
 	switch codeOf(err) {
 	case exitUsage:
 		d.Summary = "Wrong usage"

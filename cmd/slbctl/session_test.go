@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"slbctl/planner"
+	"slbctl/sim"
 	"slbctl/spec"
 )
 
@@ -26,6 +27,9 @@ func TestExplain(t *testing.T) {
 		{&usageError{detail: "unknown flag -x", command: "state list"}, "Run `slbctl state list -help`"},
 		{&planner.StaleError{Moved: []string{"the state"}}, "Error: Plan is stale"},
 		{&planner.VerifyError{Problems: []string{"a", "b"}}, "Error: Verification failed|  a|  b"},
+		{&planner.VerifyError{Problems: []string{"a"}, Live: 3}, "rolled back, generation 3 runs, as before: a."},
+		{&planner.ExpectationError{Broken: []sim.Promise{{Name: "even", Wanted: "50%", Detail: "75%", Verdict: sim.Fail}}},
+			"Error: Expectations not kept|expect \"even\": wanted 50%, but it would be 75%"},
 		{errInterrupted, "Error: Interrupted"},
 	} {
 		var out bytes.Buffer

@@ -11,7 +11,7 @@ import (
 type AccessList struct {
 	white   bool
 	v4, v6  prefixTree
-	entries []netip.Prefix // for Entry
+	entries []netip.Prefix // for Entry and Entries
 }
 
 // NewAccessList returns a white list, which lets in the entries alone (an empty one
@@ -45,6 +45,9 @@ func (a *AccessList) Allows(addr netip.Addr) bool {
 	b := addr.As16()
 	return a.v6.has(b[:]) == a.white
 }
+
+// Entries returns the list's entries, which nobody may change.
+func (a *AccessList) Entries() []netip.Prefix { return a.entries }
 
 // block is a prefix: the first bits of an address.
 type block struct {

@@ -32,6 +32,21 @@ func (t *Table) Shares() []float64 {
 	return shares
 }
 
+// Period is after how many picks rr and wrr begin anew; 0 for the other schedulers,
+// whose picks depend on who asks, on chance or on what is in flight.
+func (t *Table) Period() int {
+	switch t.pool.Scheduler {
+	case spec.SchedulerRR, spec.SchedulerWRR, "":
+		return len(t.sequence)
+	}
+	return 0
+}
+
+// KnowsClients reports whether one client always gets one server, without a cookie.
+func (p *Pool) KnowsClients() bool {
+	return p.PersistenceTimeout > 0 || p.Scheduler == spec.SchedulerSCH || p.Scheduler == spec.SchedulerQCH
+}
+
 // KeysMoved compares two hash tables of one scheduler: the part of client keys
 // whose server, by name, differs between them, and the smallest part that any pair of
 // tables with these shares could move. A key without a server counts as being

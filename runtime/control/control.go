@@ -67,8 +67,11 @@ type Request struct {
 	// that nothing else changes: instances stopped by hand stay so.
 	Renamed   map[string]string `json:"renamed,omitempty"`
 	OnlyNames bool              `json:"only_names,omitempty"`
-	Wait      string            `json:"wait"`    // WaitVerified, WaitDrained, WaitNone
-	Timeout   time.Duration     `json:"timeout"` // for the phases up to verify
+	// IgnoreExpectations sends no requests that live expectations are held to.
+	IgnoreExpectations bool `json:"ignore_expectations,omitempty"`
+
+	Wait    string        `json:"wait"`    // WaitVerified, WaitDrained, WaitNone
+	Timeout time.Duration `json:"timeout"` // for the phases up to verify
 }
 
 // How long an apply stays: until every instance of ours is well, until what it

@@ -138,6 +138,12 @@ load_balancer "many" {
   backend { instance = instance.base }
   listener "tcp" "80" { scheduler = "sch" }
   listener "tcp" "82" { server_group = server_group.base }
+  expect "kept" {
+    metric = "error_rate"
+    max    = 0.1
+    live   = true # expect.live
+    # live_expect
+  }
 }
 dns_zone "a.test" {
   # dns_zone

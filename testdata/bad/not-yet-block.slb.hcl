@@ -2,7 +2,12 @@ instance "a" {}
 
 load_balancer "lb" {
   backend { instance = instance.a }
-  expect {
-    metric = "share"
-  }
+  listener "tcp" "80" {}
+}
+
+simulation "s" {
+  target   = load_balancer.lb
+  duration = "1m"
+  traffic "t" { rate = 10 }
+  change "this" { at = "10s" }
 }

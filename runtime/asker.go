@@ -1,0 +1,267 @@
+package runtime
+
+import (
+	"context"
+	"crypto/tls"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/netip"
+	"os"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"slbctl/runtime/balance"
+	"slbctl/runtime/proxyproto"
+	"slbctl/spec"
+)
+
+// Bounds of what an apply asks a listener.
+const (
+	timesAsked = 100    // each request, unless an expectation needs more
+	mostAsked  = 10_000 // requests altogether, and clients
+	askers     = 4      // at once
+
+	askPatience  = 10 * time.Second       // with one answer
+	runPatience  = 20 * time.Second       // with all of them
+	quiet        = 200 * time.Millisecond // a connection that has not been reset by then has a server
+	mostAnswered = 64 << 10               // bytes of an answer that are read
+)
+
+// asker is a client of a listener with many addresses.
+type asker struct {
+	listener *balance.Listener
+	pools    []*balance.Pool
+	pages    bool // requests of HTTP are answered
+	requests []question
+	times    []int // each of them
+	sources  []netip.Addr
+
+	asked, errors, unrouted atomic.Int64
+	mu                      sync.Mutex
+	failure                 string // the first
+}
+
+// question is a request, and the pool that it is for, -1 = none.
+type question struct {
+	balance.Request
+	pool     int
+	unrouted bool // the balancer itself is to answer that it knows no such URL
+}
+
+func newAsker(l *balance.Listener, pages bool) *asker {
+	a := &asker{listener: l, pools: l.Pools(), pages: pages, sources: sourcesFor(l)}
+	if !spec.L7(l.Protocol) {
+		a.requests = []question{{Request: balance.Request{Host: l.Endpoint.Addr().String(), Path: "/"}}}
+	} else {
+		for _, r := range l.Requests() {
+			route, ok := l.RouteRequest(nil, []byte(r.Host), []byte(r.Path))
+			a.requests = append(a.requests, question{r, route.Pool, !ok || route.NotFound})
+		}
+	}
+	a.times = make([]int, len(a.requests))
+	return a
+}
+
+// sourcesFor are addresses of this machine that a listener lets in: many on the loopback
+// network, else the one that the kernel takes.
+func sourcesFor(l *balance.Listener) (sources []netip.Addr) {
+	own := l.Endpoint.Addr()
+	add := func(first netip.Addr, n int) {
+		for ip := first; n > 0 && ip.IsLoopback(); ip, n = ip.Next(), n-1 {
+			if l.ACL.Allows(ip) {
+				sources = append(sources, ip)
+			}
+		}
+	}
+	if !own.Is4() || !own.IsLoopback() {
+		if l.ACL.Allows(own) {
+			sources = append(sources, own)
+		}
+		return sources
+	}
+	if add(netip.AddrFrom4([4]byte{127, 128, 0, 1}), mostAsked); len(sources) > 0 {
+		return sources
+	}
+	if add(netip.AddrFrom4([4]byte{127, 0, 0, 1}), 1); len(sources) > 0 {
+		return sources
+	}
+	for _, entry := range l.ACL.Entries() {
+		if entry.Addr().Is4() && len(sources) == 0 {
+			add(entry.Masked().Addr(), min(1<<(32-entry.Bits()), mostAsked))
+		}
+	}
+	return sources
+}
+
+// what clients send to the listener.
+func (a *asker) what() string {
+	if spec.L7(a.listener.Protocol) {
+		return "request"
+	}
+	return "connection"
+}
+
+// run asks everything, the requests in turn, within its patience and the listener's limits.
+func (a *asker) run(ctx context.Context) {
+	ctx, cancel := context.WithTimeout(ctx, runPatience)
+	defer cancel()
+	plan := a.plan()
+	pause := a.pause()
+	began, next := time.Now(), atomic.Int64{}
+	var all sync.WaitGroup
+	for range askers {
+		all.Go(func() {
+			for {
+				n := int(next.Add(1) - 1)
+				if n >= len(plan) || wait(ctx, time.Until(began.Add(time.Duration(n)*pause))) != nil {
+					return
+				}
+				a.count(ctx, &a.requests[plan[n]], a.sources[n%len(a.sources)])
+			}
+		})
+	}
+	all.Wait()
+}
+
+// plan is the order of the requests, by index.
+func (a *asker) plan() (plan []int) {
+	for round, more := 0, true; more; round++ {
+		more = false
+		for n, times := range a.times {
+			if round < times && len(plan) < mostAsked {
+				plan, more = append(plan, n), true
+			}
+		}
+	}
+	return plan
+}
+
+// pause keeps the requests to half of what the listener takes in a second, so that its
+// clients have theirs.
+func (a *asker) pause() (pause time.Duration) {
+	for _, limit := range []int{a.listener.CPS, a.listener.QPS, a.listener.MaxQPS} {
+		if limit > 0 {
+			pause = max(pause, 2*time.Second/time.Duration(limit))
+		}
+	}
+	return pause
+}
+
+func wait(ctx context.Context, d time.Duration) error {
+	if d <= 0 {
+		return ctx.Err()
+	}
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// count asks once. What the end of the run cuts off does not count.
+func (a *asker) count(ctx context.Context, q *question, source netip.Addr) {
+	one, cancel := context.WithTimeout(ctx, askPatience)
+	defer cancel()
+	var status int
+	var err error
+	if spec.L7(a.listener.Protocol) || a.pages {
+		status, err = a.get(one, q, source)
+	} else {
+		err = a.connect(one, source)
+	}
+	if ctx.Err() != nil {
+		return
+	}
+	a.asked.Add(1)
+	switch {
+	case err == nil && status >= http.StatusInternalServerError:
+		err = fmt.Errorf("%s%s: %d %s", q.Host, q.Path, status, http.StatusText(status))
+	case err == nil && q.unrouted && status >= http.StatusBadRequest:
+		a.unrouted.Add(1)
+	}
+	if err == nil {
+		return
+	}
+	a.errors.Add(1)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.failure == "" {
+		a.failure = err.Error()
+	}
+}
+
+// dial connects, and introduces the client where the listener takes the PROXY protocol.
+func (a *asker) dial(ctx context.Context, source netip.Addr) (net.Conn, error) {
+	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
+	conn, err := d.DialContext(ctx, "tcp", a.listener.Endpoint.String())
+	if err != nil || !a.listener.AcceptProxyProtocol {
+		return conn, err
+	}
+	from := conn.LocalAddr().(*net.TCPAddr).AddrPort()
+	if _, err := conn.Write(proxyproto.Append(nil, 1, from, a.listener.Endpoint)); err != nil {
+		return nil, errors.Join(err, conn.Close())
+	}
+	return conn, nil
+}
+
+// get asks for a page on a connection of its own and reads the answer to its end.
+func (a *asker) get(ctx context.Context, q *question, source netip.Addr) (status int, err error) {
+	name := q.Host
+	if _, err := netip.ParseAddr(name); err == nil || name[0] == '[' {
+		name = "" // RFC 6066, section 3
+	}
+	transport := &http.Transport{
+		DisableKeepAlives: true,
+		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return a.dial(ctx, source) },
+		// Who shows which certificate is not asked here, and the local CA is nobody's to trust.
+		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: name, MinVersion: tls.VersionTLS10},
+	}
+	defer transport.CloseIdleConnections()
+	scheme := spec.ProtocolHTTP
+	if a.listener.Protocol == spec.ProtocolHTTPS {
+		scheme = spec.ProtocolHTTPS
+	}
+	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+a.listener.Endpoint.String()+q.Path, nil)
+	if err != nil {
+		return 0, err
+	}
+	r.Host = q.Host
+	r.Header.Set("User-Agent", "slbctl apply")
+	answer, err := transport.RoundTrip(r)
+	if err != nil {
+		return 0, err
+	}
+	_, err = io.CopyN(io.Discard, answer.Body, mostAnswered)
+	if errors.Is(err, io.EOF) {
+		err = nil
+	}
+	return answer.StatusCode, errors.Join(err, answer.Body.Close())
+}
+
+// connect opens a connection and waits whether it is reset. It sends nothing, for nobody
+// knows what the server makes of it, but that there is no more to come.
+func (a *asker) connect(ctx context.Context, source netip.Addr) (err error) {
+	conn, err := a.dial(ctx, source)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, conn.Close()) }()
+	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
+		return err
+	}
+	if err := conn.SetReadDeadline(time.Now().Add(quiet)); err != nil {
+		return err
+	}
+	_, err = conn.Read(make([]byte, 1))
+	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil
+	}
+	return err
+}

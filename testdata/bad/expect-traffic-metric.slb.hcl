@@ -1,0 +1,12 @@
+instance "a" { zone = "z1" }
+instance "b" { zone = "z2" }
+instance "c" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {}
+  expect "quick" {
+    metric = "p99"
+    max    = 1
+  }
+}
