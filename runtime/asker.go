@@ -2,20 +2,15 @@ package runtime
 
 import (
 	"context"
-	"crypto/tls"
-	"errors"
 	"fmt"
-	"io"
-	"net"
 	"net/http"
 	"net/netip"
-	"os"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"slbctl/runtime/balance"
-	"slbctl/runtime/proxyproto"
+	"slbctl/runtime/webclient"
 	"slbctl/spec"
 )
 
@@ -25,10 +20,8 @@ const (
 	mostAsked  = 10_000 // requests altogether, and clients
 	askers     = 4      // at once
 
-	askPatience  = 10 * time.Second       // with one answer
-	runPatience  = 20 * time.Second       // with all of them
-	quiet        = 200 * time.Millisecond // a connection that has not been reset by then has a server
-	mostAnswered = 64 << 10               // bytes of an answer that are read
+	askPatience = 10 * time.Second // with one answer
+	runPatience = 20 * time.Second // with all of them
 )
 
 // asker is a client of a listener with many addresses.
@@ -169,13 +162,18 @@ func wait(ctx context.Context, d time.Duration) error {
 func (a *asker) count(ctx context.Context, q *question, source netip.Addr) {
 	one, cancel := context.WithTimeout(ctx, askPatience)
 	defer cancel()
-	var status int
+	call := webclient.Call{
+		Endpoint: a.listener.Endpoint, Source: source, Herald: a.listener.AcceptProxyProtocol,
+		Secure: a.listener.Protocol == spec.ProtocolHTTPS, Host: q.Host, Path: q.Path,
+	}
+	var answer webclient.Answer
 	var err error
 	if spec.L7(a.listener.Protocol) || a.pages {
-		status, err = a.get(one, q, source)
+		answer, err = webclient.Get(one, call)
 	} else {
-		err = a.connect(one, source)
+		err = webclient.Connect(one, call)
 	}
+	status := answer.Status
 	if ctx.Err() != nil {
 		return
 	}
@@ -195,73 +193,4 @@ func (a *asker) count(ctx context.Context, q *question, source netip.Addr) {
 	if a.failure == "" {
 		a.failure = err.Error()
 	}
-}
-
-// dial connects, and introduces the client where the listener takes the PROXY protocol.
-func (a *asker) dial(ctx context.Context, source netip.Addr) (net.Conn, error) {
-	d := net.Dialer{LocalAddr: net.TCPAddrFromAddrPort(netip.AddrPortFrom(source, 0))}
-	conn, err := d.DialContext(ctx, "tcp", a.listener.Endpoint.String())
-	if err != nil || !a.listener.AcceptProxyProtocol {
-		return conn, err
-	}
-	from := conn.LocalAddr().(*net.TCPAddr).AddrPort()
-	if _, err := conn.Write(proxyproto.Append(nil, 1, from, a.listener.Endpoint)); err != nil {
-		return nil, errors.Join(err, conn.Close())
-	}
-	return conn, nil
-}
-
-// get asks for a page on a connection of its own and reads the answer to its end.
-func (a *asker) get(ctx context.Context, q *question, source netip.Addr) (status int, err error) {
-	name := q.Host
-	if _, err := netip.ParseAddr(name); err == nil || name[0] == '[' {
-		name = "" // RFC 6066, section 3
-	}
-	transport := &http.Transport{
-		DisableKeepAlives: true,
-		DialContext:       func(ctx context.Context, _, _ string) (net.Conn, error) { return a.dial(ctx, source) },
-		// Who shows which certificate is not asked here, and the local CA is nobody's to trust.
-		TLSClientConfig: &tls.Config{InsecureSkipVerify: true, ServerName: name, MinVersion: tls.VersionTLS10},
-	}
-	defer transport.CloseIdleConnections()
-	scheme := spec.ProtocolHTTP
-	if a.listener.Protocol == spec.ProtocolHTTPS {
-		scheme = spec.ProtocolHTTPS
-	}
-	r, err := http.NewRequestWithContext(ctx, http.MethodGet, scheme+"://"+a.listener.Endpoint.String()+q.Path, nil)
-	if err != nil {
-		return 0, err
-	}
-	r.Host = q.Host
-	r.Header.Set("User-Agent", "slbctl apply")
-	answer, err := transport.RoundTrip(r)
-	if err != nil {
-		return 0, err
-	}
-	_, err = io.CopyN(io.Discard, answer.Body, mostAnswered)
-	if errors.Is(err, io.EOF) {
-		err = nil
-	}
-	return answer.StatusCode, errors.Join(err, answer.Body.Close())
-}
-
-// connect opens a connection and waits whether it is reset. It sends nothing, for nobody
-// knows what the server makes of it, but that there is no more to come.
-func (a *asker) connect(ctx context.Context, source netip.Addr) (err error) {
-	conn, err := a.dial(ctx, source)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, conn.Close()) }()
-	if err := conn.(*net.TCPConn).CloseWrite(); err != nil {
-		return err
-	}
-	if err := conn.SetReadDeadline(time.Now().Add(quiet)); err != nil {
-		return err
-	}
-	_, err = conn.Read(make([]byte, 1))
-	if errors.Is(err, io.EOF) || errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil
-	}
-	return err
 }

@@ -27,6 +27,7 @@ type Config struct {
 	LoadBalancers     []*LoadBalancer
 	DNSZones          []*DNSZone
 	Simulations       []*Simulation
+	Tests             []*Test
 	Outputs           []Output
 	// Moves and Removals are about what is recorded.
 	Moves    []Move
@@ -407,6 +408,32 @@ type Expect struct {
 	// Of balancers.
 	Live       bool    // real requests are held to it after each apply
 	Confidence float64 // that samples of these are judged with
+}
+
+// Test is a request and what must become of it.
+type Test struct {
+	Name    string
+	Request TestRequest
+	Expect  TestExpect
+}
+
+// TestRequest is what is asked, and by whom.
+type TestRequest struct {
+	URL     string // http, https, tcp or udp
+	Method  string
+	Headers map[string]string // a Host takes the place of the URL's
+	From    netip.AddrPort    // port 0 = any
+}
+
+// TestExpect is what is held against the answer and the way to it; what is empty or nil
+// is not.
+type TestExpect struct {
+	Status      *int    // 0 = no answer may come
+	Rule        *string // name or resource address; empty = no rule may take it
+	ServerGroup string  // resource address of a server group, or of the balancer whose own it is
+	Server      string  // resource address of an instance, IP:PORT of a foreign server
+	Header      map[string]string
+	Location    string
 }
 
 // DefaultConfidence is that of expectations which do not say.

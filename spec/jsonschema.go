@@ -74,6 +74,9 @@ var expression = map[string]any{"type": "string", "pattern": `\$\{`}
 func (a *attribute) jsonSchema() map[string]any {
 	if a.kind != "" {
 		reference := map[string]any{"type": "string", "pattern": `^\$\{.*\}$`}
+		if a.words != nil && len(a.words) == 0 {
+			return map[string]any{"anyOf": []any{a.schema, reference}}
+		}
 		if a.words != nil {
 			return map[string]any{"anyOf": []any{map[string]any{"enum": a.words, "default": a.fallback}, reference}}
 		}

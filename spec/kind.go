@@ -55,11 +55,11 @@ func init() {
 		dnsZoneKind,
 		recordKind,
 	}
-	settingBlocks = []*block{runtimeBlock, simulationBlock, movedBlock, removedBlock}
+	settingBlocks = []*block{runtimeBlock, simulationBlock, testBlock, movedBlock, removedBlock}
 }
 
 // laterKinds are top-level blocks of the language that are not built yet.
-var laterKinds = []string{"test", "state", "module"}
+var laterKinds = []string{"state", "module"}
 
 // kindOf makes a kind of a table and the list that holds its resources. The samples
 // are resources that differ in their defaults, with the labels that make them differ.

@@ -63,7 +63,7 @@ type loader struct {
 	locals      map[string]*local
 	outputs     map[string]*hcl.Block
 	definitions map[string]map[string]*definition // by kind, then name
-	settings    map[string][]*hcl.Block           // runtime and simulation blocks
+	settings    map[string][]*hcl.Block           // blocks that are no resources, by kind
 
 	runtime   Runtime
 	resources int // counted by expand
@@ -168,7 +168,7 @@ func (l *loader) build() *Config {
 	c.sort()
 	c.Seal(nil)
 	l.checkLocals()
-	simulations := l.readSimulations(c)
+	simulations, tests := l.readSimulations(c), l.readTests(c)
 	for _, name := range sortedKeys(l.outputs) {
 		if out, ok := l.evaluateOutput(name); ok {
 			c.Outputs = append(c.Outputs, out)
@@ -180,6 +180,10 @@ func (l *loader) build() *Config {
 		for i, s := range simulations {
 			l.checkSimulation(c, c.Simulations[i], s)
 		}
+		for i, s := range tests {
+			l.checkTest(c, c.Tests[i], s)
+		}
+		slices.SortFunc(c.Tests, func(a, b *Test) int { return strings.Compare(a.Name, b.Name) })
 		slices.SortFunc(c.Simulations, func(a, b *Simulation) int { return strings.Compare(a.Name, b.Name) })
 	}
 	return c

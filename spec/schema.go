@@ -59,7 +59,7 @@ type attribute struct {
 	fallback any      // the default, in recorded form
 	kind     string   // of the resource that a reference names; then typ is unused
 	names    bool     // an argument that lists names of attributes
-	words    []string // that an argument may have instead of a reference
+	words    []string // that an argument may have instead of a reference; none but not nil = any text
 	secret   bool     // never recorded nor shown: only a digest is
 	spreads  bool     // a reference to a counted resource makes one block of each
 	variant  *variant
@@ -82,6 +82,7 @@ func names(a *attribute)    { a.names = true }
 func fallback(v any) option       { return func(a *attribute) { a.fallback = v } }
 func reference(k string) option   { return func(a *attribute) { a.kind = k } }
 func orOne(words []string) option { return func(a *attribute) { a.words = words } }
+func orText(a *attribute)         { a.words = []string{} }
 func only(v *variant) option      { return func(a *attribute) { a.variant = v } }
 
 // bind makes an attribute of a field and the codec of its type.

@@ -31,7 +31,7 @@ func attributeExamples(t testing.TB) (base string, examples map[string]struct{ R
 // TestEveryAttributeChangesTheConfig makes each change and looks for the difference
 // in what plan, runtime and simulator read. An attribute without an example fails.
 func TestEveryAttributeChangesTheConfig(t *testing.T) {
-	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, sessionBlock, requestBlock, faultBlock, expectBlock, balancerExpectBlock, pageBlock, backendBlock,
+	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, sessionBlock, requestBlock, faultBlock, expectBlock, balancerExpectBlock, testBlock, testRequestBlock, testExpectBlock, pageBlock, backendBlock,
 		healthCheckBlock, stickySessionBlock, xForwardedForBlock, retryBlock, accessLogBlock, redirectBlock, additionalCertificateBlock, instanceFaultBlock}
 	for _, k := range resourceKinds {
 		tables = append(tables, k.block)
@@ -78,7 +78,7 @@ func TestEveryAttributeChangesTheConfig(t *testing.T) {
 func describeConfig(t *testing.T, src string) string {
 	t.Helper()
 	c := loadExamples(t, src)
-	out, err := json.Marshal([]any{c.Resources(), c.Runtime, c.Simulations})
+	out, err := json.Marshal([]any{c.Resources(), c.Runtime, c.Simulations, c.Tests})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -202,7 +202,7 @@ func TestJSONSchema(t *testing.T) {
 	}
 	properties := schema["properties"].(map[string]any)
 	if got, want := sortedKeys(properties), []string{"acl", "ca_certificate", "certificate", "dns_zone", "instance", "load_balancer", "locals", "moved", "output", "removed", "runtime",
-		"server_group", "simulation", "tls_cipher_policy", "variable"}; !slices.Equal(got, want) {
+		"server_group", "simulation", "test", "tls_cipher_policy", "variable"}; !slices.Equal(got, want) {
 		t.Errorf("top level: %v", got)
 	}
 	body := properties["instance"].(map[string]any)["additionalProperties"].(map[string]any)["anyOf"].([]any)[0]

@@ -22,7 +22,8 @@ type grammar struct {
 	Show    showCmd    `cmd:"" group:"look" help:"Show the state or a saved plan."`
 	Output  outputCmd  `cmd:"" group:"look" help:"Print the configuration's outputs."`
 
-	Sim simCmd `cmd:"" group:"try" help:"Replay traffic in virtual time and check expectations."`
+	Sim  simCmd  `cmd:"" group:"try" help:"Replay traffic in virtual time and check expectations."`
+	Test testCmd `cmd:"" group:"try" help:"Run the configuration's test blocks."`
 
 	Fmt      fmtCmd      `cmd:"" group:"manage" help:"Rewrite files in the canonical style."`
 	Recorded stateCmd    `cmd:"" name:"state" group:"manage" help:"Look into the recorded state, or mend it."`

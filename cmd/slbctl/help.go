@@ -117,6 +117,13 @@ var pages = map[string]page{
 			"slbctl sim                     all simulations",
 			"slbctl sim ecs02-dies -seed=7  one, with other random numbers",
 		}},
+	"test": {
+		text: "Asks the request of each `test` block on the configuration, without starting anything, by the walk of `slbctl explain`, and holds rule, servers and answer to what the block expects. Exit code 3 when one fails, 4 when nobody can say: what a foreign server answers, whose turn it is.",
+		examples: []string{
+			"slbctl test                      all tests, offline",
+			"slbctl test tom -live            one, sent to what runs",
+			"slbctl test -cover -junit=t.xml  for CI, with the rules that no test reaches",
+		}},
 	"fmt": {
 		text: "Rewrites configuration files in the one style that there is. Comments stay.",
 		examples: []string{

@@ -18,9 +18,9 @@ const module = "slbctl"
 // house lists the packages below runtime in the order of the design: each may
 // import those above it, and spec.
 var house = []string{
-	"runtime/durable", "runtime/balance", "runtime/expect", "runtime/localca", "runtime/tlsconf", "runtime/http1", "runtime/http2", "runtime/proxyproto",
+	"runtime/durable", "runtime/balance", "runtime/expect", "runtime/localca", "runtime/tlsconf", "runtime/http1", "runtime/http2", "runtime/proxyproto", "runtime/webclient",
 	"runtime/netloop", "runtime/proxy",
-	"runtime/health", "runtime/webserver", "runtime/dns", "runtime/explain", "runtime/control",
+	"runtime/health", "runtime/webserver", "runtime/dns", "runtime/explain", "runtime/trial", "runtime/control",
 }
 
 // mayImport says which of our packages each of them may import.

@@ -20,6 +20,7 @@ import (
 	"slbctl/runtime/durable"
 	"slbctl/runtime/localca"
 	"slbctl/runtime/tlsconf"
+	"slbctl/runtime/trial"
 	"slbctl/sim"
 	"slbctl/spec"
 )
@@ -32,6 +33,7 @@ var views = map[string]func(t *testing.T, before, after *spec.Config) string{
 	"instances": viewInstances,
 	"names":     viewNames,
 	"sim":       viewSim,
+	"tests":     viewTests,
 	"plan":      viewPlan,
 	"traffic":   viewTraffic,
 	"security":  viewSecurity,
@@ -238,6 +240,27 @@ func viewSim(t *testing.T, _, c *spec.Config) string {
 		if err := sim.WriteText(&b, []*sim.Result{r}, false); err != nil {
 			t.Fatal(err)
 		}
+	}
+	return b.String()
+}
+
+// viewTests is what becomes of all tests.
+func viewTests(t *testing.T, _, c *spec.Config) string {
+	runner, err := trial.Offline(c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var b strings.Builder
+	for _, test := range c.Tests {
+		r, err := runner.Run(test)
+		if err != nil {
+			t.Fatal(err)
+		}
+		text, err := json.Marshal(r)
+		if err != nil {
+			t.Fatal(err)
+		}
+		b.Write(text)
 	}
 	return b.String()
 }

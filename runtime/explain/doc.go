@@ -52,6 +52,7 @@ const (
 
 // Explanation is the answer. JSON keys are in alphabetical order.
 type Explanation struct {
+	Endpoint      string   `json:"endpoint"` // where the listener really listens; empty where there is none
 	FormatVersion string   `json:"format_version"`
 	From          string   `json:"from"`
 	Generation    uint64   `json:"generation"` // of the runtime; 0 where nothing runs

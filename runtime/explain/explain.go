@@ -127,7 +127,7 @@ func (k *walk) listen(ip netip.Addr) bool {
 			continue
 		}
 		if k.target.port == l.Port || k.target.port == l.Endpoint.Port() {
-			k.listener, k.Listener = l, l.Address
+			k.listener, k.Listener, k.Endpoint = l, l.Address, l.Endpoint.String()
 			break
 		}
 		near = append(near, l.Address)

@@ -94,29 +94,49 @@ func (t *target) authority(url, s string) error {
 	return nil
 }
 
-// request is the question as the balancer reads it off the wire.
-func (q *Question) request(t target) (*http1.Request, error) {
-	method, host := q.Method, t.host
-	if method == "" {
-		method = "GET"
-	}
+// host is what the Host field says.
+func (q *Question) host(t target) string {
+	host := t.host
 	if ip, err := netip.ParseAddr(host); err == nil && ip.Is6() {
 		host = "[" + host + "]"
 	}
+	for _, h := range q.Headers {
+		if name, value, _ := strings.Cut(h, ":"); strings.EqualFold(name, "host") {
+			host = strings.TrimSpace(value)
+		}
+	}
+	return host
+}
+
+// request is the question as the balancer reads it off the wire.
+func (q *Question) request(t target) (*http1.Request, error) {
+	method := q.Method
+	if method == "" {
+		method = "GET"
+	}
 	var fields strings.Builder
 	for _, h := range q.Headers {
-		name, value, _ := strings.Cut(h, ":")
-		if value = strings.TrimSpace(value); strings.EqualFold(name, "host") {
-			host = value
-			continue
+		if name, value, _ := strings.Cut(h, ":"); !strings.EqualFold(name, "host") {
+			fmt.Fprintf(&fields, "%s: %s\r\n", name, strings.TrimSpace(value))
 		}
-		fmt.Fprintf(&fields, "%s: %s\r\n", name, value)
 	}
-	head := method + " " + t.path + " HTTP/1.1\r\nHost: " + host + "\r\n" + fields.String() + "\r\n"
+	head := method + " " + t.path + " HTTP/1.1\r\nHost: " + q.host(t) + "\r\n" + fields.String() + "\r\n"
 	r := &http1.Request{}
 	n, err := r.Parse([]byte(head))
 	if err == nil && n == 0 {
 		err = errors.New("the request does not end")
 	}
 	return r, err
+}
+
+// Target is the path of the question's URL with its query, as a request would have it.
+func (q *Question) Target() string {
+	t, _ := q.target()
+	return t.path
+}
+
+// Host is the question's Host, which a header may say instead of the URL.
+func (q *Question) Host() string {
+	t, _ := q.target()
+	return q.host(t)
 }

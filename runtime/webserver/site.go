@@ -68,20 +68,29 @@ func (p plan) add(i Instance) error {
 		_, err := program.look()
 		return err
 	}
+	s, err := siteOf(i)
+	if err != nil {
+		return err
+	}
+	for _, endpoint := range i.Endpoints {
+		p.sites[endpoint] = s
+	}
+	return nil
+}
+
+// siteOf makes an instance's pages ready.
+func siteOf(i Instance) (*site, error) {
 	s := &site{
 		instance: i.Address, protocol: i.Protocol, draining: i.Draining, folder: i.Site,
 		pages: make(map[string]page, len(i.Pages)), fault: newFault(i.Fault),
 	}
 	for _, page := range i.Pages {
 		if _, twice := s.pages[page.Path]; twice {
-			return fmt.Errorf("%s: page %q is given twice", i.Address, page.Path)
+			return nil, fmt.Errorf("%s: page %q is given twice", i.Address, page.Path)
 		}
 		s.pages[page.Path] = compilePage(page)
 	}
-	for _, endpoint := range i.Endpoints {
-		p.sites[endpoint] = s
-	}
-	return nil
+	return s, nil
 }
 
 func compilePage(p spec.Page) page {

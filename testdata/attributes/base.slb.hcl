@@ -188,3 +188,13 @@ simulation "web" {
     request = [{ weight = 3, host = "www.a.test", path = "/a" }, { path = "/b" }] # traffic.request
   }
 }
+test "t" {
+  request { # test.request
+    url = "http://${load_balancer.l7.address}/a" # request.url
+    # request
+  }
+  expect { # test.expect
+    status = 404 # test_expect.status
+    # test_expect
+  }
+}

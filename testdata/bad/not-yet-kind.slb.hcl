@@ -1,3 +1,3 @@
-test "site" {
-  request { url = "http://www.abc.com/" }
+module "site" {
+  source = "./site"
 }

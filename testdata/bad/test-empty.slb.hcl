@@ -1,0 +1,4 @@
+test "site" {
+  request { url = "http://www.abc.com/" }
+  expect {}
+}

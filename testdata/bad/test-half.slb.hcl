@@ -1,0 +1,3 @@
+test "site" {
+  request { url = "http://www.abc.com/" }
+}
