@@ -105,10 +105,8 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 	code := control.CodeRefused
 	if err == nil && c.req.Wait != control.WaitNone {
 		if err, code = e.judge(ctx, c), control.CodeVerify; err == nil {
-			err = e.meet(ctx, c)
-		}
-		if err == nil {
 			e.report(c)
+			err = e.meet(ctx, c)
 		}
 	}
 	durable.Failpoint("verified")

@@ -67,6 +67,16 @@ func TestLiveExpectations(t *testing.T) {
 			}
 		}, "observed 100 of 100 connections, the first one:"},
 		"pages": {demand(spec.MetricErrorRate, "", 0, 0.01), func(_ *spec.Config, l *spec.Listener) { web(l) }, ""},
+		"pages within a limit": {demand(spec.MetricErrors, "", 0, 0), func(_ *spec.Config, l *spec.Listener) {
+			web(l)
+			l.MaxQPS = 80 // fewer than are sent
+		}, ""},
+		"pages under TLS": {demand(spec.MetricErrors, "", 0, 0), func(c *spec.Config, l *spec.Listener) {
+			web(l)
+			l.Protocol, l.Certificate, l.HTTP2 = spec.ProtocolHTTPS, "certificate.site", true
+			l.TLSCipherPolicy = "tls_cipher_policy_1_2_strict_with_1_3"
+			c.Certificates = []*spec.Certificate{{Meta: spec.Meta{Address: "certificate.site", ID: "site"}, Domains: []string{"www.abc.com"}}}
+		}, ""},
 		"broken pages": {demand(spec.MetricErrorRate, "", 0, 0.01), func(c *spec.Config, l *spec.Listener) {
 			web(l)
 			c.Instances[1].Pages[0].Status = 500
