@@ -56,6 +56,7 @@ type promised struct {
 	listeners map[string]*balance.Listener // those that serve, by address
 	forecasts map[string]forecast
 	windows   map[string]*Window // by listener
+	lost      int                // instances
 }
 
 // without is the configuration after a loss.
@@ -63,16 +64,17 @@ func (p *promises) without(c *spec.Config, loss string) (*promised, error) {
 	if w := p.worlds[loss]; w != nil {
 		return w, nil
 	}
-	lossy := *c
+	lossy, lost := *c, 0
 	lossy.Instances = slices.Clone(c.Instances)
 	for k, i := range lossy.Instances {
 		if i.Lost(loss) {
 			gone := *i
 			gone.Status = spec.StatusStopped
 			lossy.Instances[k] = &gone
+			lost++
 		}
 	}
-	w := &promised{config: &lossy, listeners: map[string]*balance.Listener{}, windows: map[string]*Window{}}
+	w := &promised{config: &lossy, lost: lost, listeners: map[string]*balance.Listener{}, windows: map[string]*Window{}}
 	listeners, err := balance.Compile(&lossy)
 	if err != nil {
 		return nil, err
@@ -91,6 +93,10 @@ func (p *promises) judge(c *spec.Config, lb *spec.LoadBalancer, e *spec.Expect) 
 	w, err := p.without(c, e.Loss())
 	if err != nil {
 		return err
+	}
+	if e.Loss() != "" && w.lost == 0 { // recorded before it got another name
+		p.add(lb, e, "", expect.Nothing(e, e.Loss()+" is not there to be lost"))
+		return nil
 	}
 	before := len(p.list)
 	for _, sl := range lb.Listeners {

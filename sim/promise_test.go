@@ -9,7 +9,7 @@ import (
 	"slbctl/spec"
 )
 
-// promised renders what becomes of the expectations of a shop's balancer.
+// promisedBy renders what becomes of the expectations of a shop's balancer.
 func promisedBy(t *testing.T, c *spec.Config, drained []string, expects ...spec.Expect) (out []string) {
 	t.Helper()
 	c.LoadBalancers[0].Expects = expects
@@ -57,6 +57,7 @@ func TestPromises(t *testing.T) {
 		"share of who is lost":    {shop(spec.SchedulerRR, 1, 1), nil, nil, during(shareOf("instance.s1", 0, 0), "instance.s1"), "pass share: 0%, not 0% of new connections without instance.s1"},
 		"share of who is drained": {shop(spec.SchedulerRR, 1, 1), nil, []string{"instance.s1"}, shareOf("instance.s1", 0.5, 0.5), "fail share: 50%, not 0% of new connections"},
 		"share of nothing":        {shop(spec.SchedulerRR, 0, 0), nil, nil, shareOf("instance.s0", 0, 1), "inconclusive share: 0% to 100%, not no server gets traffic"},
+		"nobody is lost":          {shop(spec.SchedulerRR, 1, 1), nil, nil, noMore(spec.MetricErrors, 0, "instance.old"), "inconclusive errors: at most 0, not instance.old is not there to be lost"},
 		"no errors":               {shop(spec.SchedulerWLC, 1, 1), nil, nil, noMore(spec.MetricErrors, 0, spec.DuringAll), "pass errors: at most 0, not 0 of 100 simulated connections"},
 		"all is lost": {shop(spec.SchedulerRR, 1, 1), nil, nil, noMore(spec.MetricErrorRate, 0.1, "zone=a"),
 			"pass error_rate: at most 10%, not 0%, 0 of 100 simulated connections without zone a"},

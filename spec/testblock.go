@@ -57,32 +57,46 @@ var testExpectBlock = &block{
 var testURL = func() codec[string] {
 	c := text
 	c.parse = func(v cty.Value) (string, error) {
-		s := v.AsString()
-		scheme, rest, _ := strings.Cut(s, "://")
-		host := rest
-		if end := strings.IndexAny(rest, "/?#"); end >= 0 {
-			host = rest[:end]
+		err := checkTestURL(v.AsString())
+		if err != nil {
+			err = hintError{err, "Write http://HOST/PATH, https://HOST/PATH, tcp://HOST:PORT or udp://HOST:PORT."}
 		}
-		const hint = "Write http://HOST/PATH, https://HOST/PATH, tcp://HOST:PORT or udp://HOST:PORT."
-		switch {
-		case strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) || len(s) > 8192:
-			return "", fmt.Errorf("must have at most 8192 visible characters of ASCII, the others percent-encoded: not %q", s)
-		case !slices.Contains([]string{ProtocolHTTP, ProtocolHTTPS, ProtocolTCP, ProtocolUDP}, scheme) || host == "":
-			return "", hintError{fmt.Errorf("must be a request's, not %q", s), hint}
-		}
-		port := host[strings.LastIndexByte(host, ':')+1:]
-		written := strings.Contains(host, ":") && !strings.HasSuffix(host, "]")
-		if n, err := strconv.ParseUint(port, 10, 16); written && (err != nil || n == 0) {
-			return "", hintError{fmt.Errorf("must have a port from 1 to 65535, not %q", port), hint}
-		}
-		if !written && (scheme == ProtocolTCP || scheme == ProtocolUDP) {
-			return "", hintError{fmt.Errorf("of %s must have a port: %q has none", scheme, s), hint}
-		}
-		return s, nil
+		return v.AsString(), err
 	}
 	c.schema = map[string]any{"type": "string", "pattern": "^(http|https|tcp|udp)://.", "maxLength": 8192}
 	return c
 }()
+
+func checkTestURL(s string) error {
+	if strings.ContainsFunc(s, func(r rune) bool { return r <= ' ' || r >= 0x7f }) || len(s) > 8192 {
+		return fmt.Errorf("must have at most 8192 visible characters of ASCII, the others percent-encoded: not %q", s)
+	}
+	scheme, rest, _ := strings.Cut(s, "://")
+	rest, _, _ = strings.Cut(rest, "#")
+	host, path := rest, ""
+	if end := strings.IndexAny(rest, "/?"); end >= 0 {
+		host, path = rest[:end], rest[end:]
+	}
+	port := ""
+	if end := strings.LastIndexByte(host, ']'); strings.HasPrefix(host, "[") && end > 0 {
+		host, port = host[1:end], host[end+1:]
+	} else if at := strings.LastIndexByte(host, ':'); at >= 0 {
+		host, port = host[:at], host[at:]
+	}
+	web := scheme == ProtocolHTTP || scheme == ProtocolHTTPS
+	n, err := strconv.ParseUint(strings.TrimPrefix(port, ":"), 10, 16)
+	switch {
+	case !web && scheme != ProtocolTCP && scheme != ProtocolUDP || host == "":
+		return fmt.Errorf("must be a request's, not %q", s)
+	case port != "" && (err != nil || n == 0):
+		return fmt.Errorf("must have a port from 1 to 65535, not %q", strings.TrimPrefix(port, ":"))
+	case !web && port == "":
+		return fmt.Errorf("of %s must have a port: %q has none", scheme, s)
+	case !web && path != "" && path != "/":
+		return fmt.Errorf("of %s must have no path: not %q", scheme, s)
+	}
+	return nil
+}
 
 // isToken is RFC 9110's, section 5.6.2: what methods and names of headers are made of.
 func isToken(s string) bool {

@@ -11,6 +11,8 @@ import (
 	"strings"
 	"testing"
 
+	"pgregory.net/rapid"
+
 	"slbctl/runtime/expect"
 	"slbctl/runtime/explain"
 	"slbctl/runtime/trial"
@@ -294,4 +296,23 @@ func TestCover(t *testing.T) {
 	if cover := trial.Cover(&spec.Config{}, nil); cover.Percent != 100 {
 		t.Errorf("without rules: %+v", cover)
 	}
+}
+
+// TestURLsAgree: a URL that the language takes is one that can be asked.
+func TestURLsAgree(t *testing.T) {
+	dir := t.TempDir()
+	piece := rapid.SampledFrom([]string{"http", "tcp", "https", "ftp", "://", "/", ":", "80", "0", "65536", "[", "]", "::1", "a.test", "?", "#", "%", "x", "@"})
+	rapid.Check(t, func(rt *rapid.T) {
+		url := rapid.SampledFrom([]string{"http://", "https://", "tcp://", "udp://", ""}).Draw(rt, "scheme") +
+			strings.Join(rapid.SliceOfN(piece, 1, 6).Draw(rt, "pieces"), "")
+		source := fmt.Sprintf("test \"t\" {\n request { url = %q }\n expect { status = 0 }\n}\n", url)
+		if err := os.WriteFile(filepath.Join(dir, "main.slb.hcl"), []byte(source), 0o600); err != nil {
+			rt.Fatal(err)
+		}
+		_, found := spec.Load(dir, spec.Options{})
+		q := trial.QuestionOf(&spec.TestRequest{URL: url, Method: "GET", From: netip.MustParseAddrPort("127.0.0.1:0")})
+		if err := q.Check(); found.HasErrors() != (err != nil) {
+			rt.Fatalf("%q: the language says %v, explain says %v", url, found, err)
+		}
+	})
 }

@@ -17,3 +17,8 @@ test "space" {
   request { url = "http://www.abc.com/a b" }
   expect { status = 200 }
 }
+
+test "path-of-tcp" {
+  request { url = "tcp://127.10.0.4:80/tom" }
+  expect { status = 0 }
+}
