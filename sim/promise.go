@@ -52,11 +52,10 @@ type promises struct {
 
 // promised is a configuration whose promises are judged.
 type promised struct {
-	config    *spec.Config
-	listeners map[string]*balance.Listener // those that serve, by address
-	forecasts map[string]forecast
-	windows   map[string]*Window // by listener
-	lost      int                // instances
+	config  *spec.Config
+	seen    foresight
+	windows map[string]*Window // by listener
+	lost    int                // instances
 }
 
 // without is the configuration after a loss.
@@ -74,17 +73,8 @@ func (p *promises) without(c *spec.Config, loss string) (*promised, error) {
 			lost++
 		}
 	}
-	w := &promised{config: &lossy, lost: lost, listeners: map[string]*balance.Listener{}, windows: map[string]*Window{}}
-	listeners, err := balance.Compile(&lossy)
-	if err != nil {
-		return nil, err
-	}
-	for _, l := range listeners {
-		if l.Serving {
-			w.listeners[l.Address] = l
-		}
-	}
-	w.forecasts, err = forecasts(&lossy, p.drained)
+	seen, err := forecasts(&lossy, p.drained)
+	w := &promised{config: &lossy, seen: seen, lost: lost, windows: map[string]*Window{}}
 	p.worlds[loss] = w
 	return w, err
 }
@@ -100,13 +90,13 @@ func (p *promises) judge(c *spec.Config, lb *spec.LoadBalancer, e *spec.Expect) 
 	}
 	before := len(p.list)
 	for _, sl := range lb.Listeners {
-		listener := w.listeners[sl.Address]
-		if listener == nil || e.Metric == spec.MetricUnrouted && !spec.L7(sl.Protocol) {
+		listener := w.seen.listeners[sl.Address]
+		if listener == nil || !listener.Serving || e.Metric == spec.MetricUnrouted && !spec.L7(sl.Protocol) {
 			continue
 		}
 		if e.Metric == spec.MetricShare {
 			for _, pool := range listener.Pools() {
-				if f, ok := w.forecasts[pool.Owner]; ok && hasInstance(pool, e.Of) {
+				if f, ok := w.seen.pools[pool.Owner]; ok && hasInstance(pool, e.Of) {
 					p.add(lb, e, pool.Owner, f.judgeShare(e))
 				}
 			}
@@ -151,7 +141,7 @@ func (f forecast) judgeShare(e *spec.Expect) expect.Result {
 
 // count simulates a listener's requests and counts what an expectation is about.
 func (p *promises) count(w *promised, lb *spec.LoadBalancer, sl *spec.Listener, e *spec.Expect) (expect.Result, error) {
-	l := w.listeners[sl.Address]
+	l := w.seen.listeners[sl.Address]
 	window := w.windows[l.Address]
 	if window == nil {
 		r, err := newRun(w.config, rehearsal(lb, sl, l), Options{Drained: p.drained})
