@@ -260,7 +260,7 @@ func (p *Plan) finish(in Input, g *ground) error {
 	}
 	settings := wantedSettings(in)
 	var err error
-	if p.Outputs, next.Outputs, err = outputChanges(in); err != nil {
+	if p.Outputs, next.Outputs, err = p.outputChanges(in); err != nil {
 		return err
 	}
 	p.Next = next
@@ -291,22 +291,26 @@ func (p *Plan) finish(in Input, g *ground) error {
 	return p.foresee(g.renamed(in), g.drained(in), in.Observed)
 }
 
-// keepSecrets takes from a configuration the secrets that the next state refers to.
+// keepSecrets takes from a configuration the secrets that the next state refers to. Those
+// of outputs are there already.
 func (p *Plan) keepSecrets(c *spec.Config) {
 	if c == nil || len(c.Secrets) == 0 {
 		return
 	}
-	p.Secrets = map[string]string{}
 	for i := range p.Next.Resources {
-		for _, v := range p.Next.Resources[i].Attributes {
-			if !spec.IsSecret(v) {
-				continue
+		spec.EachSecret(p.Next.Resources[i].Attributes, func(digest string) {
+			if text, ok := c.Secrets[digest]; ok {
+				p.keep(digest, text)
 			}
-			if text, ok := c.Secrets[v.(string)]; ok {
-				p.Secrets[v.(string)] = text
-			}
-		}
+		})
 	}
+}
+
+func (p *Plan) keep(digest, text string) {
+	if p.Secrets == nil {
+		p.Secrets = map[string]string{}
+	}
+	p.Secrets[digest] = text
 }
 
 // Config returns the configuration of a plan's next state, for the runtime.

@@ -238,6 +238,9 @@ func TestOutputs(t *testing.T) {
 	in := w.input(t, config(t, quickstart(), secret))
 	before := len(w.engine.requests)
 	p := w.apply(t, in)
+	if digest := p.Next.Outputs[0].Value.(string); len(p.Secrets) != 1 || p.Secrets[digest] != `"hunter3"` {
+		t.Errorf("the secrets are %v", p.Secrets)
+	}
 	if len(p.Outputs) != 2 || p.Outputs[0] != (planner.OutputChange{Name: "token", Action: planner.Update, Sensitive: true}) || p.Outputs[1].Action != planner.Delete {
 		t.Errorf("got %+v", p.Outputs)
 	}

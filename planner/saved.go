@@ -104,7 +104,8 @@ type savedChange struct {
 	Before  *spec.Resource `json:"before,omitempty"`
 }
 
-// Save writes the plan to a file that only its owner can read.
+// Save writes the plan to a file that only its owner can read, and clears away what a writer
+// of it that was killed has left.
 func (p *Plan) Save(fsys durable.FS, path string, f Fingerprint) error {
 	next, err := p.Next.Encode()
 	if err != nil {
@@ -135,6 +136,9 @@ func (p *Plan) Save(fsys durable.FS, path string, f Fingerprint) error {
 		return fmt.Errorf("plan %s: encode: %w", path, err)
 	}
 	durable.Seal(b.Bytes())
+	if err := durable.RemoveTemps(fsys, path); err != nil {
+		return fmt.Errorf("plan: save: %w", err)
+	}
 	if err := durable.WriteFile(fsys, path, b.Bytes(), 0o600); err != nil {
 		return fmt.Errorf("plan: save: %w", err)
 	}

@@ -91,6 +91,37 @@ func TestSecretsStayBeside(t *testing.T) {
 	}
 }
 
+// TestSecretsInside: what is secret may stand inside an attribute.
+func TestSecretsInside(t *testing.T) {
+	w := newWorld()
+	hiding := func(d string) []spec.Resource {
+		return with(quickstart(), resource("instance.ECS01", attrs{"env": attrs{"KEY": d}, "page": []any{attrs{"path": "/", "headers": attrs{"X": d}}}}))
+	}
+	input := func(d string) planner.Input {
+		c := config(t, hiding(d))
+		c.Secrets = map[string]string{d: canary(d)}
+		return w.input(t, c)
+	}
+	w.apply(t, input(digest(1)))
+	next := mustMake(t, input(digest(2)))
+	var shown bytes.Buffer
+	if err := next.WriteText(&shown, planner.Style{}); err != nil || !strings.Contains(shown.String(), "env.KEY = (sensitive value) -> (sensitive value)") {
+		t.Errorf("%v\n%s", err, shown.String())
+	}
+	w.apply(t, input(digest(2)))
+	for _, d := range []string{digest(1), digest(2)} { // the history has the first
+		if text, err := w.disk.ReadFile(secretFile(d)); string(text) != canary(d) || err != nil {
+			t.Errorf("%q %v", text, err)
+		}
+	}
+	if err := w.disk.Remove(secretFile(digest(2))); err != nil {
+		t.Fatal(err)
+	}
+	if lacking, err := w.store().Lacks(w.recorded(t)); len(lacking) != 1 || lacking[0] != "instance.ECS01" || err != nil {
+		t.Errorf("lacking %v %v", lacking, err)
+	}
+}
+
 // TestSecretsGoWithTheirLastGeneration: the history may be gone back to, so a secret
 // stays as long as it is in there, and what the daemon comes back with has it too.
 func TestSecretsGoWithTheirLastGeneration(t *testing.T) {

@@ -1,9 +1,6 @@
 package planner
 
 import (
-	"crypto/hmac"
-	"crypto/sha256"
-	"encoding/hex"
 	"encoding/json"
 	"fmt"
 	"net/netip"
@@ -76,7 +73,7 @@ func settingsOf(r spec.Runtime) []setting {
 // outputChanges compares outputs, and returns them as they are to be recorded:
 // with a keyed digest in place of what is sensitive. A plan for a part of the
 // configuration leaves them as they are.
-func outputChanges(in Input) (changes []OutputChange, after []spec.Output, err error) {
+func (p *Plan) outputChanges(in Input) (changes []OutputChange, after []spec.Output, err error) {
 	var before []spec.Output
 	if in.State != nil {
 		before = in.State.Outputs
@@ -87,7 +84,7 @@ func outputChanges(in Input) (changes []OutputChange, after []spec.Output, err e
 	case in.recorded:
 		after = in.Config.Outputs // as they were recorded
 	case in.Config != nil && !in.Destroy:
-		if after, err = sealed(in.Config.Outputs, in.Key); err != nil {
+		if after, err = p.sealed(in.Config.Outputs, in.Key); err != nil {
 			return nil, nil, err
 		}
 	}
@@ -124,18 +121,21 @@ func outputChange(action Action, before, after *spec.Output) OutputChange {
 	return c
 }
 
-// sealed replaces sensitive values by their digests and sorts by name.
-func sealed(outputs []spec.Output, key []byte) ([]spec.Output, error) {
+// sealed replaces sensitive values by their digests, keeps them among the plan's secrets as
+// JSON, and sorts by name.
+func (p *Plan) sealed(outputs []spec.Output, key []byte) ([]spec.Output, error) {
 	result := slices.Clone(outputs)
 	for i := range result {
 		if !result[i].Sensitive {
 			continue
 		}
-		mac := hmac.New(sha256.New, key)
-		if err := json.NewEncoder(mac).Encode(result[i].Value); err != nil {
+		text, err := json.Marshal(result[i].Value)
+		if err != nil {
 			return nil, fmt.Errorf("output %s: %w", result[i].Name, err)
 		}
-		result[i].Value = "hmac-sha256:" + hex.EncodeToString(mac.Sum(nil))
+		digest := spec.SecretDigest(key, string(text))
+		p.keep(digest, string(text))
+		result[i].Value = digest
 	}
 	slices.SortFunc(result, func(a, b spec.Output) int { return strings.Compare(a.Name, b.Name) })
 	return result, nil

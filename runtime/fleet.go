@@ -32,7 +32,8 @@ type fleet struct {
 	child  *webserver.Child
 	pidfd  *os.File // of child's process
 	wanted []webserver.Instance
-	ended  bool // no child is started any more
+	known  map[string]string // what the secrets in wanted stand for, by digest
+	ended  bool              // no child is started any more
 }
 
 func newFleet(e *engine) *fleet { return &fleet{engine: e} }
@@ -49,12 +50,49 @@ func (f *fleet) set(ctx context.Context, instances []webserver.Instance) error {
 			return err
 		}
 	}
-	if err := f.child.Set(ctx, f.engine.faults.over(instances)); err != nil {
+	revealed, known, err := f.reveal(instances)
+	if err != nil {
 		return err
 	}
-	f.wanted = instances
+	if err := f.child.Set(ctx, f.engine.faults.over(revealed)); err != nil {
+		return err
+	}
+	f.wanted, f.known = instances, known
 	f.alive.Store(true)
 	return nil
+}
+
+// reveal puts the secrets into instances, which are only with their digests everywhere
+// else. One that is in use is known: it may be cleared away while its instance drains.
+// The caller holds mu.
+func (f *fleet) reveal(instances []webserver.Instance) (revealed []webserver.Instance, known map[string]string, err error) {
+	known = map[string]string{}
+	secret := func(text string) (string, error) {
+		if !spec.IsSecret(text) {
+			return text, nil
+		}
+		shown, ok := f.known[text]
+		if !ok {
+			var err error
+			shown, err = f.engine.secrets().Get(spec.SecretName(text))
+			if errors.Is(err, fs.ErrNotExist) {
+				return "", errors.New("its value is sensitive and not in .slbctl/secrets: `slbctl apply` puts it back")
+			}
+			if err != nil {
+				return "", err
+			}
+		}
+		known[text] = shown
+		return shown, nil
+	}
+	revealed = slices.Clone(instances)
+	for n := range revealed {
+		i := &revealed[n]
+		if i.Pages, i.Env, err = spec.MapSecretTexts(i.Pages, i.Env, secret); err != nil {
+			return nil, nil, fmt.Errorf("%s: %w", i.Address, err)
+		}
+	}
+	return revealed, known, nil
 }
 
 // setMost makes all instances so that can be had, and tells what is wrong with the

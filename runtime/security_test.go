@@ -21,6 +21,50 @@ import (
 	"slbctl/spec"
 )
 
+// TestSecretTexts: instances get what digests stand for, and an instance whose secret is
+// lost is missing alone when the daemon comes back.
+func TestSecretTexts(t *testing.T) {
+	dir := t.TempDir()
+	d := start(t, dir)
+	c := tutorial(network(t))
+	secret := spec.SecretDigest([]byte("key"), "hunter2")
+	c.Instances[0].Pages[0].Content = secret
+	secrets := durable.SecretsIn(durable.OS, filepath.Join(dir, control.Folder))
+	if err := d.apply(c); err == nil || !strings.Contains(err.Error(), "instance.ECS01: page \"/\": its value is sensitive and not in .slbctl/secrets") {
+		t.Errorf("without the secret: %v", err)
+	}
+	if err := secrets.Put(spec.SecretName(secret), "hunter2"); err != nil {
+		t.Fatal(err)
+	}
+	d.mustApply(c)
+	at := func(n int) string { return fmt.Sprintf("http://%s:8080/", c.Instances[n].IP) }
+	if text, err := get(at(0)); text != "hunter2" || err != nil {
+		t.Errorf("%q, %v", text, err)
+	}
+	// One that is in use is known.
+	if err := secrets.Remove(spec.SecretName(secret)); err != nil {
+		t.Fatal(err)
+	}
+	c.LoadBalancers[0].Backends[1].Weight = 50
+	d.mustApply(c)
+	d.stop()
+	d = start(t, dir)
+	if _, err := get(at(0)); err == nil {
+		t.Error("an instance without its secret serves")
+	}
+	if text, err := get(at(1)); text != "ECS02" || err != nil {
+		t.Errorf("the other one: %q, %v", text, err)
+	}
+	problems := d.status().Runtime.Problems
+	if len(problems) != 1 || !strings.Contains(problems[0], "instance.ECS01") {
+		t.Errorf("problems %q", problems)
+	}
+	committed, err := os.ReadFile(filepath.Join(dir, control.Folder, "committed.json"))
+	if err != nil || strings.Contains(string(committed), "hunter2") {
+		t.Errorf("%v: what the daemon comes back with shows a secret", err)
+	}
+}
+
 const theSecured = `load_balancer.SLB1.listener["https:443"]`
 
 func pemFile(t testing.TB, name string) string {

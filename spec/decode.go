@@ -32,6 +32,12 @@ type site struct {
 	table    *block
 	children [][]*site // by place of the inner block in the table
 	nulls    []string  // arguments that are null, which counts as left out
+	sealed   []*sealing
+}
+
+// seals says whether a text in an argument is sensitive.
+func (s *site) seals(argument, name string) bool {
+	return slices.ContainsFunc(s.sealed, func(x *sealing) bool { return x.name == argument && (x.names == nil || x.names[name]) })
 }
 
 // at is the place of an argument's value, or of the block where it is missing.
@@ -111,6 +117,9 @@ func (d *decoder) block(b *block, body hcl.Body, owner, target any, rng hcl.Rang
 	d.checkVariant(b, s, target)
 	if b.finish != nil {
 		b.finish(d, s, target)
+	}
+	for _, secret := range s.sealed {
+		d.l.conceal(secret, target)
 	}
 	return s
 }
@@ -266,15 +275,32 @@ func (d *decoder) attribute(b *block, a *attribute, attr *hcl.Attribute, target 
 		d.null(b, a, attr, s)
 		return
 	}
-	if a.secret {
+	switch {
+	case a.secret:
 		v, _ = v.UnmarkDeep()
+	case a.sealable && s != nil:
+		if secret := sealingOf(a, v); secret != nil {
+			s.sealed = append(s.sealed, secret)
+			v, _ = v.UnmarkDeep()
+		}
 	}
 	if v.ContainsMarked() {
-		d.errorf(attr.Expr.Range(), "Not supported yet", "If it may be shown and recorded, write nonsensitive(...).",
-			"%s has a sensitive value. Resources are recorded in state, and this version cannot keep secrets there.", a.name)
+		d.errorf(attr.Expr.Range(), "Sensitive value", sensitiveHint(b, a),
+			"The value of %s is sensitive, and cannot be kept secret: plans, status and what runs show it.", a.name)
 		return
 	}
 	d.value(b, a, v, attr.Expr.Range(), attr.Expr, target)
+}
+
+// sensitiveHint says where a secret can stand instead.
+func sensitiveHint(b *block, a *attribute) string {
+	switch {
+	case b.name == "page" && a.name == "file":
+		return "Write content = sensitive(file(...)): what is in the file is kept secret then."
+	case a.name == "command":
+		return "Give it to the program in env: a command line can be read by every user of the machine."
+	}
+	return "The content and headers of a page, env and private_key are kept secret. If this may be shown, write nonsensitive(...)."
 }
 
 // holdsText reports whether a source line with this expression may show what it

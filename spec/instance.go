@@ -21,7 +21,7 @@ var instanceKind = func() *kind {
 				func(i *Instance) *string { return &i.Status }, fallback(StatusRunning)),
 			bind("site", bounded(4096), func(i *Instance) *string { return &i.Site }, fallback("")),
 			bind("command", list(commandArgument, 1), func(i *Instance) *[]string { return &i.Command }),
-			bind("env", programEnv, func(i *Instance) *map[string]string { return &i.Env }),
+			bind("env", programEnv, func(i *Instance) *map[string]string { return &i.Env }, sealable),
 			bind("working_dir", bounded(4096), func(i *Instance) *string { return &i.WorkingDir }, fallback("")),
 			bind("deletion_protection", boolean, func(i *Instance) *bool { return &i.DeletionProtection }, fallback(false)),
 		),
@@ -60,11 +60,11 @@ var pageBlock = &block{
 	name:   "page",
 	labels: []attribute{bind("path", text, func(p *Page) *string { return &p.Path })},
 	attributes: []attribute{
-		bind("content", text, func(p *Page) *string { return &p.Content }, fallback("")),
+		bind("content", text, func(p *Page) *string { return &p.Content }, fallback(""), sealable),
 		bind("file", text, func(p *Page) *string { return &p.Content }, alias),
 		bind("status", integer[int](200, 599), func(p *Page) *int { return &p.Status }, fallback(200.0)),
 		bind("content_type", bounded(256), func(p *Page) *string { return &p.ContentType }),
-		bind("headers", texts, func(p *Page) *map[string]string { return &p.Headers }),
+		bind("headers", texts, func(p *Page) *map[string]string { return &p.Headers }, sealable),
 	},
 	hints:  map[string]string{"body": "Write content.", "code": "Write status."},
 	finish: finishPage,
@@ -118,9 +118,16 @@ func finishPage(d *decoder, s *site, target any) {
 			d.errorf(s.at("file"), "Unreadable file", "", "%v.", err)
 		}
 		p.Content = content
+		if IsSecret(content) {
+			s.sealed = append(s.sealed, &sealing{attribute: s.table.attribute("content")})
+		}
 	}
 	for name, value := range p.Headers {
-		if !validHeader(name, value) {
+		switch {
+		case validHeader(name, value):
+		case s.seals("headers", name):
+			d.errorf(s.at("headers"), "Invalid header", "", "%q, which is sensitive, cannot be a header of an HTTP response.", name)
+		default:
 			d.errorf(s.at("headers"), "Invalid header", "", "%q: %q cannot be a header of an HTTP response.", name, value)
 		}
 	}

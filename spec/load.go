@@ -76,6 +76,7 @@ type loader struct {
 	inner     map[string]*site     // of listeners, records and balancers that are expected something, by address
 	allocated bool                 // addresses are known, everything can be evaluated
 	stack     []string             // what is being evaluated, for cycles
+	secrets   map[string]string    // sensitive texts in resources, by what stands for them
 }
 
 // recoverPanics turns a bug into a message for the user. Tests switch it off.
@@ -119,7 +120,7 @@ func newLoader(dir string, opt Options) *loader {
 		dir: dir, opt: opt, reports: newReports(), files: &folder{dir: dir},
 		variables: map[string]*variable{}, locals: map[string]*local{}, outputs: map[string]*hcl.Block{},
 		definitions: map[string]map[string]*definition{}, settings: map[string][]*hcl.Block{},
-		objects: map[string]*object{}, byID: map[string]*object{}, inner: map[string]*site{},
+		objects: map[string]*object{}, byID: map[string]*object{}, inner: map[string]*site{}, secrets: map[string]string{},
 	}
 	l.base = &hcl.EvalContext{Functions: l.functions()}
 	for _, k := range resourceKinds {
@@ -166,6 +167,7 @@ func (l *loader) build() *Config {
 		}
 	}
 	c.sort()
+	c.Secrets = l.secrets
 	c.Seal(nil)
 	l.checkLocals()
 	simulations, tests := l.readSimulations(c), l.readTests(c)

@@ -80,7 +80,7 @@ func (l *loader) resourceValue(k *kind, parent, target any) map[string]cty.Value
 	attrs := map[string]cty.Value{}
 	for name, v := range k.encode(target) {
 		if a := k.attribute(name); a == nil || !a.secret {
-			attrs[name] = toCty(v)
+			attrs[name] = l.revealed(toCty(v))
 		}
 	}
 	meta := k.meta(target)

@@ -61,6 +61,7 @@ type attribute struct {
 	names    bool     // an argument that lists names of attributes
 	words    []string // that an argument may have instead of a reference; none but not nil = any text
 	secret   bool     // never recorded nor shown: only a digest is
+	sealable bool     // a text, or a map of texts: what is sensitive of it is as a secret
 	spreads  bool     // a reference to a counted resource makes one block of each
 	variant  *variant
 
@@ -77,6 +78,7 @@ func computed(a *attribute) { a.computed = true }
 func alias(a *attribute)    { a.alias = true }
 func spreads(a *attribute)  { a.spreads = true }
 func secret(a *attribute)   { a.secret = true }
+func sealable(a *attribute) { a.sealable = true }
 func names(a *attribute)    { a.names = true }
 
 func fallback(v any) option       { return func(a *attribute) { a.fallback = v } }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 	"github.com/zclconf/go-cty/cty"
 )
 
@@ -17,7 +18,7 @@ const maxSnippet = 400
 func (r *reports) snippet(rng hcl.Range) *Snippet {
 	src := r.sources[rng.Filename]
 	start := rng.Start.Byte
-	if src == nil || start < 0 || start > len(src) || slices.ContainsFunc(r.secret, rng.Overlaps) {
+	if src == nil || start < 0 || start > len(src) {
 		return nil
 	}
 	begin := bytes.LastIndexByte(src[:start], '\n') + 1
@@ -25,7 +26,9 @@ func (r *reports) snippet(rng hcl.Range) *Snippet {
 	if i := bytes.IndexByte(src[start:], '\n'); i >= 0 {
 		end = start + i
 	}
-	if secretLine(src, begin, end) {
+	if secretLine(src, begin, end) || sensitiveLine(src, begin, end) || slices.ContainsFunc(r.secret, func(s hcl.Range) bool {
+		return s.Filename == rng.Filename && s.Start.Byte < end && s.End.Byte > begin
+	}) {
 		return nil
 	}
 	from := max(begin, start-maxSnippet/2)
@@ -40,6 +43,48 @@ func (r *reports) snippet(rng hcl.Range) *Snippet {
 		HighlightEndOffset:   max(highlight, min(rng.End.Byte-from, len(code))),
 		Values:               []Value{},
 	}
+}
+
+// sensitiveLine reports whether a line of a source has an argument of sensitive(...) in it,
+// or a part of one, that is more than a reference.
+func sensitiveLine(src []byte, begin, end int) bool {
+	const call = "sensitive("
+	for at := bytes.LastIndex(src[:end], []byte(call)); at >= 0; at = bytes.LastIndex(src[:at], []byte(call)) {
+		if at > 0 && src[at-1] == 'n' {
+			continue // nonsensitive
+		}
+		length, literal := extentOfCall(src[at:min(len(src), at+maxSensitive)])
+		if literal && at+length > begin {
+			return true
+		}
+		if at < begin {
+			return false // the calls before it end before it
+		}
+	}
+	return false
+}
+
+// maxSensitive bounds how far the end of a call is looked for, in bytes.
+const maxSensitive = 64 << 10
+
+// extentOfCall finds the end of a function call, and whether anything is written out in
+// its arguments.
+func extentOfCall(src []byte) (length int, literal bool) {
+	tokens, _ := hclsyntax.LexExpression(src, "", hcl.InitialPos)
+	open := 0
+	for _, t := range tokens {
+		switch t.Type {
+		case hclsyntax.TokenOParen:
+			open++
+		case hclsyntax.TokenCParen:
+			if open--; open == 0 {
+				return t.Range.End.Byte, literal
+			}
+		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit, hclsyntax.TokenNumberLit:
+			literal = true
+		}
+	}
+	return len(src), literal
 }
 
 // context names the top-level block around a range.

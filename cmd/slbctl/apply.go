@@ -136,7 +136,7 @@ func (s *session) applySaved(path string, f planFlags, do execution) (err error)
 		return err
 	}
 	defer func() { err = errors.Join(err, g.unlock()) }()
-	if g.state, _, err = g.store.Recover(live); err != nil {
+	if _, err = g.recall(); err != nil { // what is to be told was told with the plan
 		return err
 	}
 	if g.seen, err = g.runtime.Observe(s.ctx); err != nil {
@@ -146,7 +146,7 @@ func (s *session) applySaved(path string, f planFlags, do execution) (err error)
 	if err != nil {
 		return err
 	}
-	now, err := fingerprint(g.state, g.seen, varFiles)
+	now, err := fingerprint(g.store, g.state, g.seen, varFiles)
 	if err != nil {
 		return err
 	}
@@ -172,7 +172,7 @@ func stillThere(store *state.Store, next *state.State) error {
 	}
 	stale := &planner.StaleError{}
 	for _, address := range lacking {
-		stale.Moved = append(stale.Moved, "the private key of "+address+", which is not kept any more")
+		stale.Moved = append(stale.Moved, "what "+address+" keeps secret, which is not kept any more")
 	}
 	return stale
 }

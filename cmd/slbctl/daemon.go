@@ -21,12 +21,18 @@ type daemon struct {
 // Observe implements planner.Runtime. A daemon that does not run is observed as
 // what it would come back with.
 func (d *daemon) Observe(ctx context.Context) (planner.Observed, error) {
-	client, err := control.Dial(workingFolder)
+	seen, err := observe(ctx)
 	if errors.Is(err, control.ErrNotRunning) {
 		var g control.Generation
 		g, d.warning, err = committed()
 		return planner.Observed{Generation: g.Generation, Hash: g.Hash}, err
 	}
+	return seen, err
+}
+
+// observe asks the daemon, which may end at any moment: control.ErrNotRunning.
+func observe(ctx context.Context) (planner.Observed, error) {
+	client, err := control.Dial(workingFolder)
 	if err != nil {
 		return planner.Observed{}, err
 	}

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -14,17 +15,22 @@ import (
 )
 
 // fingerprint takes the digests of what a plan was made from, or of the same
-// things now.
-func fingerprint(st *state.State, seen planner.Observed, varFiles []string) (planner.Fingerprint, error) {
+// things now. They are keyed with the folder's secret, as there may be sensitive values in
+// files and variables that are easy to guess.
+func fingerprint(store *state.Store, st *state.State, seen planner.Observed, varFiles []string) (planner.Fingerprint, error) {
+	key, err := store.Key()
+	if err != nil {
+		return planner.Fingerprint{}, err
+	}
 	files, err := configurationFiles()
 	if err != nil {
 		return planner.Fingerprint{}, err
 	}
-	configuration, err := digest(files, nil)
+	configuration, err := digest(key, files, nil)
 	if err != nil {
 		return planner.Fingerprint{}, err
 	}
-	variables, err := variablesDigest(os.Environ(), varFiles)
+	variables, err := variablesDigest(key, os.Environ(), varFiles)
 	if err != nil {
 		return planner.Fingerprint{}, err
 	}
@@ -34,7 +40,7 @@ func fingerprint(st *state.State, seen planner.Observed, varFiles []string) (pla
 // variablesDigest covers every source of variables that can move: the environment
 // and files. What -var gave is in the plan and nowhere else. The names of the files
 // follow the digest, so that apply can take it again.
-func variablesDigest(environ, files []string) (string, error) {
+func variablesDigest(key []byte, environ, files []string) (string, error) {
 	var settings []string
 	for _, e := range environ {
 		if strings.HasPrefix(e, "SLBCTL_VAR_") {
@@ -42,7 +48,7 @@ func variablesDigest(environ, files []string) (string, error) {
 		}
 	}
 	slices.Sort(settings)
-	sum, err := digest(files, settings)
+	sum, err := digest(key, files, settings)
 	for _, f := range files {
 		sum += " " + url.PathEscape(f)
 	}
@@ -65,8 +71,8 @@ func filesOf(variables string) ([]string, error) {
 
 // digest is over names and contents of files, and some words. A file that is gone
 // by now is a difference, not an error.
-func digest(files, words []string) (string, error) {
-	h := sha256.New()
+func digest(key []byte, files, words []string) (string, error) {
+	h := hmac.New(sha256.New, key)
 	for _, name := range files {
 		data, err := os.ReadFile(name)
 		if err != nil && !os.IsNotExist(err) {
@@ -78,5 +84,5 @@ func digest(files, words []string) (string, error) {
 	for _, w := range words {
 		fmt.Fprintf(h, "word %q\n", w)
 	}
-	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+	return "hmac-sha256:" + hex.EncodeToString(h.Sum(nil)), nil
 }

@@ -18,9 +18,10 @@ func TestVariablesDigest(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
+	key := []byte("a key")
 	take := func(environ []string, files ...string) string {
 		t.Helper()
-		sum, err := variablesDigest(environ, files)
+		sum, err := variablesDigest(key, environ, files)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -45,6 +46,9 @@ func TestVariablesDigest(t *testing.T) {
 		"one fewer":     take([]string{"SLBCTL_VAR_a=1"}, file),
 		"no file":       take(environ),
 	}
+	key = []byte("another key")
+	different["another key"] = take(environ, file)
+	key = []byte("a key")
 	write("a = 2")
 	different["another content"] = take(environ, file)
 	if err := os.Remove(file); err != nil {
@@ -79,15 +83,15 @@ func TestDigestTellsNamesFromContents(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	one, err := digest([]string{"a"}, nil)
+	one, err := digest(nil, []string{"a"}, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
-	other, err := digest([]string{"ab"}, nil)
+	other, err := digest(nil, []string{"ab"}, nil)
 	if err != nil || one == other {
 		t.Errorf("files that differ have the digest %s, %v", other, err)
 	}
-	if _, err := digest([]string{"."}, nil); err == nil {
+	if _, err := digest(nil, []string{"."}, nil); err == nil {
 		t.Error("a folder has a digest")
 	}
 }

@@ -33,15 +33,14 @@ func (s *session) store() *state.Store {
 // interrupt, so it does not end with the session. A daemon that is down and cannot
 // come back with what it ran has committed to nothing: it will start with nothing.
 func live() (generation uint64, hash string, err error) {
+	var g control.Generation
 	client, err := control.Dial(workingFolder)
+	if err == nil {
+		g, err = client.Generation(context.Background())
+	}
 	if errors.Is(err, control.ErrNotRunning) {
-		g, _, err := committed()
-		return g.Generation, g.Hash, err
+		g, _, err = committed()
 	}
-	if err != nil {
-		return 0, "", err
-	}
-	g, err := client.Generation(context.Background())
 	return g.Generation, g.Hash, err
 }
 
@@ -151,15 +150,18 @@ func (g *ground) lock(s *session, patience patienceValue) (unlock func() error, 
 // settle brings record and runtime together, now that nobody else changes them.
 func (g *ground) settle(ctx context.Context, v variableFlags, files need) error {
 	read := g.state
-	st, _, err := g.store.Recover(live)
+	warning, err := g.recall()
 	if err != nil {
 		return err
 	}
-	g.state = st
-	if serialOf(st) != serialOf(read) {
+	st := g.state
+	if serialOf(st) != serialOf(read) || (st == nil) != (read == nil) {
 		if err := g.load(v, files); err != nil {
 			return err
 		}
+	}
+	if warning != "" {
+		g.warnings = append(g.warnings, warning)
 	}
 	if g.config != nil && (st == nil || len(g.config.Secrets) > 0) {
 		key, err := g.store.Key()
@@ -178,6 +180,17 @@ func (g *ground) settle(ctx context.Context, v variableFlags, files need) error 
 		g.warnings = append(g.warnings, g.runtime.warning)
 	}
 	return err
+}
+
+// recall finds out what is recorded, and finishes what a killed process has left of it.
+func (g *ground) recall() (warning string, err error) {
+	if g.state, _, err = g.store.Recover(live); err != nil {
+		return "", err
+	}
+	if g.state == nil {
+		return g.adopt()
+	}
+	return g.store.Misplaced(g.state)
 }
 
 func (g *ground) load(v variableFlags, files need) error {

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"slices"
 	"strconv"
 
@@ -29,7 +30,7 @@ func (c *outputCmd) Run(s *session) error {
 	}
 	switch {
 	case c.Name != "":
-		return c.one(s.stdout, st.Outputs)
+		return c.one(s, st.Outputs)
 	case c.JSON:
 		return writeJSON(s.stdout, outputDocuments(st.Outputs))
 	case len(st.Outputs) == 0:
@@ -38,7 +39,7 @@ func (c *outputCmd) Run(s *session) error {
 	return writeOutputs(s.stdout, st.Outputs)
 }
 
-func (c *outputCmd) one(w io.Writer, outputs []spec.Output) error {
+func (c *outputCmd) one(s *session, outputs []spec.Output) error {
 	i := slices.IndexFunc(outputs, func(o spec.Output) bool { return o.Name == c.Name })
 	if i < 0 {
 		names := make([]string, len(outputs))
@@ -48,18 +49,43 @@ func (c *outputCmd) one(w io.Writer, outputs []spec.Output) error {
 		return fmt.Errorf("output %q is not in the state%s", c.Name, didYouMean(c.Name, names))
 	}
 	o := outputs[i]
-	if o.Sensitive {
-		return fmt.Errorf("output %q is sensitive: only a digest of it is recorded", c.Name)
-	}
-	if !c.Raw {
-		return writeJSON(w, o.Value)
+	switch {
+	case !o.Sensitive && !c.Raw:
+		return writeJSON(s.stdout, o.Value)
+	case !c.Raw:
+		return fmt.Errorf("output %q is sensitive: slbctl output -raw %s prints it nevertheless", c.Name, c.Name)
+	case o.Sensitive:
+		var err error
+		if o.Value, err = s.secretOutput(o); err != nil {
+			return err
+		}
 	}
 	text, err := rawText(o.Value)
 	if err != nil {
 		return fmt.Errorf("output %q: %w", c.Name, err)
 	}
-	_, err = io.WriteString(w, text)
+	_, err = io.WriteString(s.stdout, text)
 	return err
+}
+
+// secretOutput is the value of a sensitive output. It is shown to who asks for it by name
+// and bare, and to nobody else.
+func (s *session) secretOutput(o spec.Output) (value any, err error) {
+	digest, _ := o.Value.(string)
+	text, err := s.store().Secret(digest)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, fmt.Errorf("output %q is sensitive, and its value is not in .slbctl/secrets: `slbctl apply` brings it back", o.Name)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if err := json.Unmarshal([]byte(text), &value); err != nil {
+		return nil, fmt.Errorf("output %q: its value in .slbctl/secrets does not read: %w", o.Name, err)
+	}
+	if _, err := rawText(value); err != nil {
+		return nil, fmt.Errorf("output %q is sensitive and neither a string, a number nor a boolean: write jsonencode(...) for -raw to print it", o.Name)
+	}
+	return value, nil
 }
 
 // rawText is a value for a shell: only what is one word there.

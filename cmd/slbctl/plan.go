@@ -126,7 +126,7 @@ func hasSensitive(outputs []spec.Output) bool {
 
 // save writes a plan with the digests of everything that it was made from.
 func (g *ground) save(plan *planner.Plan, path string, v variableFlags) error {
-	now, err := fingerprint(g.state, g.seen, v.VarFile)
+	now, err := fingerprint(g.store, g.state, g.seen, v.VarFile)
 	if err != nil {
 		return err
 	}

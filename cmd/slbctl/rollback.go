@@ -50,7 +50,7 @@ func (g *ground) goBack(chosen *uint64) error {
 		return err
 	}
 	if len(lacking) > 0 {
-		return fmt.Errorf("serial %d cannot come back: the private key of %s is not in .slbctl/secrets any more", serial, strings.Join(lacking, ", "))
+		return fmt.Errorf("serial %d cannot come back: what %s keeps secret is not in .slbctl/secrets any more", serial, strings.Join(lacking, ", "))
 	}
 	g.earlier = earlier
 	g.notes = append(g.notes, fmt.Sprintf("this goes back to serial %d; the configuration's files stay as they are, and the next plan shows how they differ from it", serial))

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io/fs"
 	"path/filepath"
+	"slices"
 
 	"slbctl/runtime/durable"
 	"slbctl/spec"
@@ -35,19 +36,23 @@ func (s *Store) KeepSecrets(byDigest map[string]string) error {
 // Lacks lists the resources of a state whose secrets are not kept.
 func (s *Store) Lacks(st *State) (addresses []string, err error) {
 	for i := range st.Resources {
-		for _, v := range st.Resources[i].Attributes {
-			if !spec.IsSecret(v) {
-				continue
+		r := &st.Resources[i]
+		spec.EachSecret(r.Attributes, func(digest string) {
+			_, secretErr := s.Secret(digest)
+			switch {
+			case !errors.Is(secretErr, fs.ErrNotExist):
+				err = errors.Join(err, secretErr)
+			case !slices.Contains(addresses, r.Address):
+				addresses = append(addresses, r.Address)
 			}
-			_, err := s.secrets().Get(spec.SecretName(v.(string)))
-			if errors.Is(err, fs.ErrNotExist) {
-				addresses = append(addresses, st.Resources[i].Address)
-			} else if err != nil {
-				return nil, err
-			}
-		}
+		})
 	}
-	return addresses, nil
+	return addresses, err
+}
+
+// Secret is what a digest stands for; the error is fs.ErrNotExist when it is not kept.
+func (s *Store) Secret(digest string) (string, error) {
+	return s.secrets().Get(spec.SecretName(digest))
 }
 
 // forgetSecrets removes those that neither the state's document nor an earlier one,

@@ -175,6 +175,30 @@ func (s *Store) LastSerial() (uint64, error) {
 	return serials[len(serials)-1], nil
 }
 
+// Misplaced tells when a state is not the one that was recorded last: then somebody has put
+// an older one in its place, or that of another folder. "" = it is.
+func (s *Store) Misplaced(st *State) (warning string, err error) {
+	last, err := s.LastSerial()
+	if err != nil || last < st.Serial {
+		return "", err
+	}
+	lineage := ""
+	if data, err := s.fsys.ReadFile(s.historyPath(last)); err == nil { // else it tells nothing, and the state is read all the same
+		lineage = lineageOf(data)
+	}
+	what := ""
+	switch {
+	case lineage != st.Lineage && lineage != "":
+		what = fmt.Sprintf("is of lineage %s, and not of lineage %s, which was recorded here last", st.Lineage, lineage)
+	case last > st.Serial:
+		what = fmt.Sprintf("has serial %d, and serial %d was recorded last", st.Serial, last)
+	default:
+		return "", nil
+	}
+	return fmt.Sprintf("%s %s: if nobody meant to put it there, put back what was recorded with: cp %s %s",
+		s.snapshot, what, shellQuote(s.historyPath(last)), shellQuote(s.snapshot)), nil
+}
+
 // newestGood names the history file that could replace a corrupt snapshot of this
 // lineage, or of any when the snapshot does not tell its own.
 func (s *Store) newestGood(lineage string) string {
