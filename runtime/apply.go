@@ -133,6 +133,9 @@ func persist(fsys durable.FS, dir string, before, after committed) error {
 	if err == nil || before.Generation == 0 {
 		return err
 	}
+	if now, lookErr := lookAtCommitted(fsys, dir); lookErr == nil && now.Generation == before.Generation {
+		return err // it was never put in place, so that a full disk says so once
+	}
 	return errors.Join(err, writeCommitted(fsys, dir, before))
 }
 

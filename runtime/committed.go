@@ -76,8 +76,11 @@ func (e *DamagedError) Unwrap() error { return e.Reason }
 
 // readCommitted returns the last committed generation; without one, or after it has
 // put a damaged one aside, generation 0 with an empty configuration. It is for the
-// daemon, which alone owns the file.
+// daemon, which alone owns the file, and clears away what one that was killed left of it.
 func readCommitted(fsys durable.FS, dir string) (committed, error) {
+	if err := durable.RemoveTemps(fsys, filepath.Join(dir, control.Folder, committedFile)); err != nil {
+		return committed{}, err
+	}
 	c, err := lookAtCommitted(fsys, dir)
 	var damaged *DamagedError
 	if !errors.As(err, &damaged) {

@@ -2,8 +2,10 @@ package runtime
 
 import (
 	"errors"
+	"fmt"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"slbctl/runtime/control"
@@ -66,5 +68,34 @@ func TestCommittedByAnotherVersion(t *testing.T) {
 	}
 	if names, _ := disk.ReadDir(filepath.Join("/w", control.Folder)); len(names) != 1 {
 		t.Errorf("files %v, want the one", names)
+	}
+}
+
+// TestKilledWriterOfCommitted: what it left goes when the next daemon comes up.
+func TestKilledWriterOfCommitted(t *testing.T) {
+	disk := durabletest.New()
+	folder := filepath.Join("/w", control.Folder)
+	if err := writeCommitted(disk, "/w", newCommitted(control.Generation{Generation: 4}, &spec.Config{})); err != nil {
+		t.Fatal(err)
+	}
+	disk.Put(folder+"/."+committedFile+".17-1.tmp", []byte("half"))
+	if _, err := lookAtCommitted(disk, "/w"); err != nil || len(disk.Names()) != 2 {
+		t.Errorf("looking: %v, %v", err, disk.Names())
+	}
+	if c, err := readCommitted(disk, "/w"); err != nil || c.Generation != 4 || len(disk.Names()) != 1 {
+		t.Errorf("coming up: %v, %v", err, disk.Names())
+	}
+}
+
+// TestFullDiskIsToldOnce: the old generation that is still in place is not written again.
+func TestFullDiskIsToldOnce(t *testing.T) {
+	disk := durabletest.New()
+	if there, err := Persist(disk, "/w", 0, 1); there != 1 || err != nil {
+		t.Fatal(there, err)
+	}
+	disk.Fill()
+	there, err := Persist(disk, "/w", 1, 2)
+	if text := fmt.Sprint(err); there != 1 || !errors.Is(err, syscall.ENOSPC) || strings.Count(text, "no space") != 1 {
+		t.Errorf("%d is there: %s", there, text)
 	}
 }

@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"net/netip"
+	"path/filepath"
 	"time"
 
 	"slbctl/runtime/control"
@@ -23,6 +24,9 @@ func (e *engine) restore(ctx context.Context) error {
 		return err
 	}
 	if err := e.fleet.adopt(ctx); err != nil {
+		return err
+	}
+	if err := durable.RemoveTemps(durable.OS, filepath.Join(e.slbctl(), overridesFile)); err != nil {
 		return err
 	}
 	if e.drained, err = Drained(e.dir); err != nil {

@@ -20,38 +20,53 @@ import (
 
 // Client talks to the daemon of one working folder.
 type Client struct {
-	http *http.Client
+	http   *http.Client
+	folder string
 }
+
+// A daemon that is killed goes within so long, in steps of so long.
+const (
+	goingPatience = time.Second
+	goingStep     = 10 * time.Millisecond
+)
 
 // Dial returns a client for the daemon of the working folder dir, or
 // ErrNotRunning when none answers.
 func Dial(dir string) (*Client, error) {
 	folder := filepath.Join(dir, Folder)
-	probe, err := DialSocket(context.Background(), folder, SocketName)
-	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
-		return nil, ErrNotRunning
+	if err := probe(folder); err != nil {
+		return nil, err
 	}
-	if err != nil {
-		return nil, fmt.Errorf("runtime socket %s: %w", filepath.Join(folder, SocketName), err)
-	}
-	probe.Close()
-	return &Client{http: &http.Client{Transport: &http.Transport{
+	return &Client{folder: folder, http: &http.Client{Transport: &http.Transport{
 		DialContext: func(ctx context.Context, _, _ string) (net.Conn, error) {
 			return DialSocket(ctx, folder, SocketName)
 		},
 	}}}, nil
 }
 
-// Status asks for the daemon's status document.
-func (c *Client) Status(ctx context.Context) (*Status, error) {
-	var s Status
-	return &s, c.call(ctx, http.MethodGet, "/v1/status", nil, &s)
+// probe returns ErrNotRunning when nobody listens.
+func probe(folder string) error {
+	conn, err := DialSocket(context.Background(), folder, SocketName)
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ECONNREFUSED) {
+		return ErrNotRunning
+	}
+	if err != nil {
+		return fmt.Errorf("runtime socket %s: %w", filepath.Join(folder, SocketName), err)
+	}
+	return conn.Close()
 }
 
-// Generation waits until no apply is under way, then tells what is live.
+// Status asks for the daemon's status document; ErrNotRunning when it has ended since.
+func (c *Client) Status(ctx context.Context) (*Status, error) {
+	var s Status
+	return &s, c.get(ctx, "/v1/status", &s)
+}
+
+// Generation waits until no apply is under way, then tells what is live; ErrNotRunning
+// when the daemon has ended since.
 func (c *Client) Generation(ctx context.Context) (Generation, error) {
 	var g Generation
-	return g, c.call(ctx, http.MethodGet, "/v1/generation", nil, &g)
+	return g, c.get(ctx, "/v1/generation", &g)
 }
 
 // WaitDrained returns when nothing drains any more.
@@ -125,8 +140,26 @@ func (c *Client) Apply(ctx context.Context, req Request, step func(Event)) error
 	}
 }
 
+// get asks for what changes nothing. One who was killed while he answers does not run any
+// more, and that is what is told, rather than how the connection broke.
+func (c *Client) get(ctx context.Context, path string, into any) error {
+	for begin := time.Now(); ; time.Sleep(goingStep) {
+		err := c.call(ctx, http.MethodGet, path, nil, into)
+		var refusal *Error
+		if err == nil || errors.As(err, &refusal) || ctx.Err() != nil || time.Since(begin) > goingPatience {
+			return err
+		}
+		if errors.Is(probe(c.folder), ErrNotRunning) {
+			return ErrNotRunning
+		}
+	}
+}
+
 func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
 	resp, err := c.send(ctx, method, path, body)
+	if err != nil && method != http.MethodGet && ctx.Err() == nil {
+		return fmt.Errorf("%w; it may have happened all the same, which `slbctl plan` and the next command find out", err)
+	}
 	if err != nil {
 		return err
 	}

@@ -223,6 +223,39 @@ func TestDialWithoutDaemon(t *testing.T) {
 	again.Close()
 }
 
+// TestDaemonEndsWhileItIsAsked: whoever asked is told that none runs, also where the dying
+// one still takes connections for a moment.
+func TestDaemonEndsWhileItIsAsked(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, control.Folder)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	socket, err := control.Listen(folder, control.SocketName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	go func() {
+		const probes = 5
+		for range probes {
+			if conn, err := socket.Accept(); err == nil {
+				conn.Close()
+			}
+		}
+		socket.Close()
+	}()
+	client, err := control.Dial(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := client.Generation(t.Context()); !errors.Is(err, control.ErrNotRunning) {
+		t.Errorf("generation: %v", err)
+	}
+	if _, err := client.Status(t.Context()); !errors.Is(err, control.ErrNotRunning) {
+		t.Errorf("status: %v", err)
+	}
+}
+
 func TestWaitEndsWithItsContext(t *testing.T) {
 	_, client := serve(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)

@@ -131,15 +131,24 @@ func RemoveTemps(fsys FS, path string) error {
 }
 
 // OS is the real file system. Every operation that changes something is a
-// failpoint: "fs:N" stops the process before the N-th.
+// failpoint: "fs:N" stops the process before the N-th, and "full:N" lets no
+// operation have space from the N-th on.
 var OS FS = osFS{}
+
+// What an operation needs of the disk: space, or none.
+const (
+	keeps = false
+	grows = true
+)
 
 type osFS struct{}
 
 type osFile struct{ f *os.File }
 
 func (osFS) Create(path string, perm fs.FileMode) (File, error) {
-	Failpoint("fs")
+	if err := operation(grows); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
 	if err != nil {
 		return nil, err
@@ -153,7 +162,9 @@ func (osFS) Create(path string, perm fs.FileMode) (File, error) {
 }
 
 func (osFS) Append(path string) (File, error) {
-	Failpoint("fs")
+	if err := operation(grows); err != nil {
+		return nil, err
+	}
 	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o600)
 	if err != nil {
 		return nil, err
@@ -184,22 +195,34 @@ func (osFS) ReadDir(path string) ([]string, error) {
 }
 
 func (osFS) Rename(from, to string) error {
-	Failpoint("fs")
+	if err := operation(keeps); err != nil {
+		return err
+	}
 	return os.Rename(from, to)
 }
 
 func (osFS) Remove(path string) error {
-	Failpoint("fs")
+	if err := operation(keeps); err != nil {
+		return err
+	}
 	return os.Remove(path)
 }
 
 func (osFS) MkdirAll(path string) error {
-	Failpoint("fs")
+	need := grows
+	if info, err := os.Stat(path); err == nil && info.IsDir() {
+		need = keeps
+	}
+	if err := operation(need); err != nil {
+		return err
+	}
 	return os.MkdirAll(path, 0o700)
 }
 
 func (osFS) SyncDir(path string) error {
-	Failpoint("fs")
+	if err := operation(keeps); err != nil {
+		return err
+	}
 	d, err := os.Open(path)
 	if err != nil {
 		return err
@@ -212,12 +235,16 @@ func (osFS) SyncDir(path string) error {
 }
 
 func (f osFile) Write(p []byte) (int, error) {
-	Failpoint("fs")
+	if err := operation(grows); err != nil {
+		return 0, err
+	}
 	return f.f.Write(p)
 }
 
 func (f osFile) Sync() error {
-	Failpoint("fs")
+	if err := operation(keeps); err != nil {
+		return err
+	}
 	return f.f.Sync()
 }
 

@@ -36,6 +36,9 @@ func (s Secrets) Put(name, text string) error {
 	if err := s.fsys.SyncDir(filepath.Dir(s.dir)); err != nil {
 		return fmt.Errorf("secrets: sync the folder above %s: %w", s.dir, err)
 	}
+	if err := RemoveTemps(s.fsys, path); err != nil { // nobody else writes this one
+		return err
+	}
 	return WriteFile(s.fsys, path, []byte(text), 0o600)
 }
 

@@ -54,6 +54,20 @@ func TestSecretsOnDisk(t *testing.T) {
 	}
 }
 
+// TestSecretsClearUp: who writes a secret clears away what a writer of it has left that was
+// killed.
+func TestSecretsClearUp(t *testing.T) {
+	disk := durabletest.New()
+	disk.Put("/d/secrets/.a.17-1.tmp", []byte("the sec"))
+	disk.Put("/d/secrets/.b.17-1.tmp", []byte("another"))
+	if err := durable.SecretsIn(disk, "/d").Put("a", "the secret"); err != nil {
+		t.Fatal(err)
+	}
+	if names := disk.Names(); !slices.Equal(names, []string{"/d/secrets/.b.17-1.tmp", "/d/secrets/a"}) {
+		t.Error(names)
+	}
+}
+
 // TestSecretsStoppedAnywhere: a secret is whole or not there, whatever stops its writer.
 func TestSecretsStoppedAnywhere(t *testing.T) {
 	for _, loss := range durabletest.Losses {

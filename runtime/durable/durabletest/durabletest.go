@@ -15,6 +15,7 @@ import (
 	"path"
 	"slices"
 	"strings"
+	"syscall"
 	"time"
 
 	"slbctl/runtime/durable"
@@ -56,6 +57,7 @@ type Disk struct {
 	at           int
 	fail         error
 	stopped      bool
+	full         int // the operation from which on there is no space; 0 = there is
 	short        int
 	// Log names every operation that changes something, in order.
 	Log []string
@@ -72,6 +74,14 @@ func New() *Disk {
 func (d *Disk) StopAt(n int, err error) {
 	d.at, d.fail = d.ops+n, err
 }
+
+// Fill makes every operation from now on fail that needs space, with ENOSPC, as a full
+// disk does; what takes none goes on. FillAt does so from the n-th operation on, counted
+// from 1.
+func (d *Disk) Fill() { d.FillAt(1) }
+
+// FillAt is Fill for later.
+func (d *Disk) FillAt(n int) { d.full = d.ops + n }
 
 // Ops counts the changing operations so far.
 func (d *Disk) Ops() int { return d.ops }
@@ -123,6 +133,9 @@ func (d *Disk) step(what string) error {
 	}
 	d.ops++
 	d.Log = append(d.Log, what)
+	if kind, _, _ := strings.Cut(what, " "); d.full > 0 && d.ops >= d.full && (kind == "create" || kind == "append" || kind == "write") {
+		return syscall.ENOSPC
+	}
 	if d.ops != d.at {
 		return nil
 	}
