@@ -1,5 +1,6 @@
 # make demo   the SLB tutorial, for real, on this machine
 # make test   everything that CI checks
+# make crash  every point at which commands and daemon can be killed or find the disk full
 # make testssl  what testssl.sh has to say about https listeners
 # make bench  what a plan, a pick, a connection and a simulated request cost
 # make bench-peers  the same work through slbctl, HAProxy and nginx, side by side
@@ -16,7 +17,7 @@ RACE = $(shell command -v gcc >/dev/null && echo -race)
 # Packages that ./... leaves out because of where they lie.
 TESTDATA = ./testdata ./testdata/bench ./testdata/client ./testdata/wire
 
-.PHONY: build demo test testssl lint tools bench bench-peers golden pgo
+.PHONY: build demo test crash testssl lint tools bench bench-peers golden pgo
 
 build:
 	$(GO) build -trimpath -o bin/slbctl ./cmd/slbctl
@@ -28,6 +29,12 @@ demo: build
 test: tools lint
 	$(GO) test $(RACE) -pgo off -timeout 15m ./...
 	$(GO) test -tags failpoint ./runtime/durable
+
+# crash takes a quarter of an hour: make test goes to a spread of the same points. As root it
+# has a real disk become full as well.
+crash:
+	$(GO) test -count 1 -pgo off -timeout 60m -v -run '$(CRASHES)' ./cmd/slbctl -long
+CRASHES = ^(TestKilledCommand|TestFullDiskOfCommand|TestDisturbedDaemon|TestFullDisk|TestFullDiskUnderWay|TestTornJournal|TestTwoAtOnce)$$
 
 # testssl has testssl.sh, if that is installed, look at https listeners for three minutes.
 testssl:

@@ -6,7 +6,9 @@ import (
 	"fmt"
 	"io/fs"
 	"path"
+	"slices"
 	"strings"
+	"syscall"
 	"testing"
 
 	"slbctl/planner"
@@ -181,6 +183,35 @@ func TestApplyWithSecretStoppedAnywhere(t *testing.T) {
 			}
 			if done && s.Serial != 2 {
 				t.Fatal("the apply did not happen")
+			}
+		}
+	}
+}
+
+// TestFullDisk has the disk full from each operation on of an apply with a secret and of
+// saving its plan. What is recorded then has its secrets, and a plan file is whole or as it
+// was, without a rest beside it.
+func TestFullDisk(t *testing.T) {
+	for at, done := 1, false; !done; at++ {
+		w := newWorld()
+		w.apply(t, w.withSecret(t, digest(1)))
+		p := mustMake(t, w.withSecret(t, digest(2)))
+		w.disk.FillAt(at)
+		err := planner.Apply(t.Context(), p, w.store(), w.engine, planner.ApplyOptions{}, ignore)
+		if done = err == nil; !done && !errors.Is(err, syscall.ENOSPC) {
+			t.Errorf("full from operation %d on: %v", at, err)
+		}
+		w.disk = w.disk.Reboot(durabletest.Nothing)
+		s := w.recorded(t)
+		if lacking, err := w.store().Lacks(s); err != nil || lacking != nil || done && s.Serial != 2 {
+			t.Fatalf("full from operation %d on: serial %d lacks the secret of %v: %v", at, s.Serial, lacking, err)
+		}
+		w.disk.Put("/w/p", []byte("an older plan"))
+		before := w.disk.Names()
+		w.disk.FillAt(at)
+		if err := p.Save(w.disk, "/w/p", fingerprint(t, w)); err != nil {
+			if text, _ := w.disk.ReadFile("/w/p"); string(text) != "an older plan" || !slices.Equal(w.disk.Names(), before) {
+				t.Errorf("full from operation %d on: %v leaves %q, %v", at, err, text, w.disk.Names())
 			}
 		}
 	}

@@ -267,12 +267,12 @@ func lockFile(path string) (pidLock, error) {
 		f.Close()
 		return pidLock{}, fmt.Errorf("%w (pid %s)", ErrAlreadyRunning, strings.TrimSpace(string(pid)))
 	}
+	// The pid is a courtesy to others, which a full disk may not have room for.
 	if err = f.Truncate(0); err == nil {
 		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
-		f.Close()
-		return pidLock{}, fmt.Errorf("runtime: %s: %w", path, err)
+		_ = f.Truncate(0) // better none than half of one
 	}
 	return pidLock{f}, nil
 }

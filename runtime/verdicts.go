@@ -43,6 +43,7 @@ func (e *engine) writeVerdicts() {
 		err = os.Rename(path+".new", path)
 	}
 	if err != nil {
+		_ = os.Remove(path + ".new") // what there is of it takes space that is short
 		e.log.Error("write down what is known of the servers", "error", err)
 	}
 }

@@ -505,7 +505,7 @@ func TestDisturbedDaemon(t *testing.T) {
 			continue
 		}
 		points := []string{"prepared", "verified", "committed"}
-		for n := 2; n < 13; n++ { // the first is of the command that starts it
+		for n := 2; n <= m.sweep.most()/8; n++ { // the first is of the command that starts it
 			points = append(points, fmt.Sprint("fs:", n), fmt.Sprint("full:", n))
 		}
 		for _, point := range points {

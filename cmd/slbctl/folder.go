@@ -184,7 +184,11 @@ func (g *ground) settle(ctx context.Context, v variableFlags, files need) error 
 
 // recall finds out what is recorded, and finishes what a killed process has left of it.
 func (g *ground) recall() (warning string, err error) {
-	if g.state, _, err = g.store.Recover(live); err != nil {
+	var unsaved *state.UnsavedError
+	if g.state, _, err = g.store.Recover(live); errors.As(err, &unsaved) {
+		return unsaved.Error(), nil // whoever goes on to change something meets it there
+	}
+	if err != nil {
 		return "", err
 	}
 	if g.state == nil {

@@ -107,10 +107,12 @@ var pages = map[string]page{
 		"slbctl show             every recorded resource",
 		"slbctl show next.plan   a saved plan, as plan showed it",
 	}},
-	"output": {examples: []string{
-		"slbctl output                         all of them",
-		"curl $(slbctl output -raw url)        one, for a shell",
-	}},
+	"output": {
+		text: "Sensitive outputs are listed without their values; -raw NAME prints one.",
+		examples: []string{
+			"slbctl output                         all of them",
+			"curl $(slbctl output -raw url)        one, for a shell",
+		}},
 	"sim": {
 		text: "Replays the traffic and the accidents of `simulation` blocks, minutes in moments, on the code that the live balancer decides with, and holds the result to the block's expectations. Exit code 3 when one fails, 4 when there is too little data to say. The same seed gives the same result on any machine.",
 		examples: []string{
@@ -151,7 +153,7 @@ var pages = map[string]page{
 		examples: []string{"slbctl state push backup.json", "slbctl state push - < backup.json"},
 	},
 	"state recover": {
-		text:     "For a folder whose state is lost or does not read: takes it from the history, if that has what the daemon runs, or else makes it from the daemon's own configuration. A file that does not read is kept under another name.",
+		text:     "For a folder whose state is lost or does not read: takes it from the history, if that has what the daemon runs, or else makes it from the daemon's own configuration. A file that does not read is kept under another name. Where the file is gone, plans and applies go by the same without being asked.",
 		examples: []string{"slbctl state recover"},
 	},
 	"state pull": {text: "Prints the recorded state as it is in its file. Without a state: exit code 1.", examples: []string{"slbctl state pull > backup.json"}},

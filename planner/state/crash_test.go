@@ -159,6 +159,54 @@ func TestOutOfSpace(t *testing.T) {
 	}
 }
 
+// TestFullFromAnyOperationOn fills the disk from each operation on: what the runtime has is
+// what holds, whoever looks sees it at once, and once there is space it is recorded.
+func TestFullFromAnyOperationOn(t *testing.T) {
+	before, after := sample(4, 2), sample(5, 3)
+	points, unsaved := 0, 0
+	for at := 1; ; at++ {
+		disk := seeded(t, before)
+		disk.FillAt(at)
+		e := &engine{}
+		e.commit(before)
+		store := state.Open(disk, "/w", "")
+		err := store.Begin(after, state.Base{})
+		if err == nil {
+			e.commit(after)
+			err = store.Commit()
+		}
+		if err == nil {
+			break
+		}
+		points++
+		want := before
+		if e.generation == after.Generation {
+			want = after
+		}
+		store = state.Open(disk, "/w", "")
+		if seen, err := store.Read(e.live); err != nil || !same(seen, want) {
+			t.Fatalf("full from operation %d on: reading finds %v, %v", at, seen, err)
+		}
+		got, _, err := store.Recover(e.live)
+		var told *state.UnsavedError
+		if errors.As(err, &told) {
+			unsaved++
+			if err := store.Begin(sample(6, 1), state.Base{}); !errors.As(err, &told) {
+				t.Errorf("full from operation %d on: the next change: %v", at, err)
+			}
+		} else if err != nil {
+			t.Errorf("full from operation %d on: recovery: %v", at, err)
+		}
+		if !same(got, want) {
+			t.Fatalf("full from operation %d on: recovery finds %v", at, got)
+		}
+		checkRecovery(t, disk.Reboot(durabletest.Nothing), e, want, durabletest.Nothing, 1)
+	}
+	if unsaved == 0 || unsaved == points {
+		t.Errorf("%d points, of which %d leave a record for later", points, unsaved)
+	}
+}
+
 func TestRecoverAsksOnlyWhenItMust(t *testing.T) {
 	disk := seeded(t, sample(4, 1))
 	e := &engine{down: errors.New("nobody home")}

@@ -50,6 +50,9 @@ func (s *Store) Begin(next *State, base Base) error {
 	if err != nil {
 		return err
 	}
+	if j.Exists() && s.unsaved != nil {
+		return s.unsaved
+	}
 	if j.Exists() {
 		return fmt.Errorf("journal %s: an earlier change is not finished: recover it first", s.journal)
 	}
@@ -123,7 +126,7 @@ const (
 )
 
 // Recover finishes what a killed process left, and returns the state that then
-// holds. Call it first under the lock.
+// holds, also with an *UnsavedError. Call it first under the lock.
 func (s *Store) Recover(live Live) (*State, Outcome, error) {
 	st, outcome, j, err := s.resolve(live)
 	if err != nil {
@@ -137,11 +140,22 @@ func (s *Store) Recover(live Live) (*State, Outcome, error) {
 			return nil, Clean, err
 		}
 		if err := s.save(st); err != nil {
-			return nil, Clean, err
+			s.unsaved = &UnsavedError{err}
+			return st, Finished, s.unsaved
 		}
 	}
 	return st, outcome, j.Remove()
 }
+
+// UnsavedError is a change that holds and whose record cannot be finished, mostly for want
+// of space: nothing is lost, and who only looks can go on.
+type UnsavedError struct{ Reason error }
+
+func (e *UnsavedError) Error() string {
+	return fmt.Sprintf("what was changed last cannot be recorded yet, and nothing can be changed before that: %v", e.Reason)
+}
+
+func (e *UnsavedError) Unwrap() error { return e.Reason }
 
 // Read returns the state that Recover would, and changes nothing: for commands
 // that only look, also while another process applies: until that is through,

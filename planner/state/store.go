@@ -27,6 +27,7 @@ type Store struct {
 	journal  string
 	history  string
 	pending  *record
+	unsaved  error // why Recover could not finish what it found; nil = it could
 	// loaded is what read decoded to: a command reads the state before and after
 	// it gets the lock, and mostly it is the same.
 	read   string
