@@ -494,6 +494,33 @@ func TestFullDiskOfCommand(t *testing.T) {
 	}
 }
 
+// TestInitCutOff: what an init has left that was killed, or met a full disk, the next one
+// completes.
+func TestInitCutOff(t *testing.T) {
+	t.Parallel()
+	s := newSweep(t)
+	exe, err := builtFailpoints()
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range []string{"fs", "full"} {
+		for n, code := 1, -1; code != 0; n++ {
+			f := &folder{t: t, exe: exe, dir: t.TempDir()}
+			var out string
+			if out, code = f.run([]string{fmt.Sprint("SLBCTL_FAILPOINT=", kind, ":", n)}, "init"); code == 0 {
+				break
+			}
+			end := endedBefore
+			if again, code := f.run(nil, "init"); code != 0 && f.file("simulation.slb.hcl") == "" || f.leftovers() != nil {
+				t.Errorf("%s:%d (%s): once more: exit %d\n%s\nleft: %s", kind, n, out, code, again, f.leftovers())
+				end = endedBadly
+			}
+			f.must("validate")
+			s.ended("init, "+kind, end)
+		}
+	}
+}
+
 // TestDisturbedDaemon kills the daemon at each phase of what it is asked for and before each
 // of its durable operations, and has its disk full from each of them on.
 func TestDisturbedDaemon(t *testing.T) {

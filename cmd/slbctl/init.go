@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -33,15 +34,16 @@ func (c *initCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := nothingThere(files); err != nil {
+	left, err := missing(starter, files)
+	if err != nil {
 		return err
 	}
-	for _, name := range files {
+	for _, name := range left {
 		data, err := fs.ReadFile(starter, name)
 		if err != nil {
 			return err
 		}
-		if err := durable.WriteFile(durable.OS, name, data, 0o644); err != nil {
+		if err := errors.Join(durable.RemoveTemps(durable.OS, name), durable.WriteFile(durable.OS, name, data, 0o644)); err != nil {
 			return err
 		}
 		if _, err := fmt.Fprintln(s.stdout, "wrote "+name); err != nil {
@@ -56,19 +58,37 @@ func (c *initCmd) Run(s *session) error {
 	return nil
 }
 
-// nothingThere refuses a folder whose files would mix with the new ones.
-func nothingThere(files []string) error {
-	names, err := configurationFiles()
+// missing lists the files that are not there yet. A folder whose files would mix with the new
+// ones is refused; one that has some of them as they are is finished, since an init that was
+// killed, or met a full disk, has left it.
+func missing(starter fs.FS, files []string) (names []string, err error) {
+	mixed, err := configurationFiles()
 	if err != nil {
-		return err
+		return nil, err
 	}
-	if len(names) > 0 {
-		return fmt.Errorf("this folder has a configuration already (%s): nothing was written", strings.Join(names, ", "))
-	}
+	there := ""
 	for _, name := range files {
-		if _, err := os.Lstat(name); !errors.Is(err, fs.ErrNotExist) {
-			return fmt.Errorf("%s is there already: nothing was written", name)
+		data, err := os.ReadFile(name)
+		want, wantErr := fs.ReadFile(starter, name)
+		switch {
+		case wantErr != nil:
+			return nil, wantErr
+		case errors.Is(err, fs.ErrNotExist):
+			names = append(names, name)
+			continue
+		case err == nil && bytes.Equal(data, want):
+			mixed = slices.DeleteFunc(mixed, func(other string) bool { return other == name })
+		default:
+			there = name
 		}
 	}
-	return nil
+	switch {
+	case len(names) == 0:
+		return nil, errors.New("this folder has a configuration already: nothing was written")
+	case len(mixed) > 0:
+		return nil, fmt.Errorf("this folder has a configuration already (%s): nothing was written", strings.Join(mixed, ", "))
+	case there != "":
+		return nil, fmt.Errorf("%s is there already: nothing was written", there)
+	}
+	return names, nil
 }
