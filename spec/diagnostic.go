@@ -86,11 +86,12 @@ type reports struct {
 	sources map[string][]byte
 	places  map[string][]place // a file's top-level blocks, in order
 	secret  []hcl.Range        // places whose source line must not be shown
+	spans   map[string][][2]int
 	errors  int
 }
 
 func newReports() *reports {
-	return &reports{sources: map[string][]byte{}, places: map[string][]place{}}
+	return &reports{sources: map[string][]byte{}, places: map[string][]place{}, spans: map[string][][2]int{}}
 }
 
 // place is where a top-level block begins and ends, in bytes.

@@ -151,6 +151,8 @@ func TestSensitiveValuesAreNotShown(t *testing.T) {
 		"header":        "instance \"a\" {\n page \"/\" { headers = { X = \"${var.key}\\n\" } }\n}",
 		"command":       "instance \"a\" {\n command = [var.key]\n}",
 		"literal":       "instance \"a\" {\n page \"/\" { headers = { X = sensitive(\"hunter2\"), Y = nobody } }\n}",
+		"two":           "instance \"a\" {\n page \"/\" { headers = { X = sensitive(\"hunter2\"), Y = sensitive(var.key), Z = nobody } }\n}",
+		"inside":        "instance \"a\" {\n page \"/\" { content = sensitive(join(\"\", [(\"hunter2\"), nobody])) }\n}",
 		"heredoc":       "instance \"a\" {\n page \"/\" {\n content = sensitive(<<EOT\n hunter2 (${nobody}\nEOT\n)\n}\n}",
 		"back":          "instance \"a\" {\n page \"/\" { content = var.key }\n}\noutput \"x\" { value = instance.a.page[0].content }",
 		"back again":    "instance \"a\" {\n command = [\"/bin/sh\"]\n env = { K = var.key }\n}\ninstance \"b\" {\n zone = instance.a.env[\"K\"]\n}",

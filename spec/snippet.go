@@ -26,9 +26,10 @@ func (r *reports) snippet(rng hcl.Range) *Snippet {
 	if i := bytes.IndexByte(src[start:], '\n'); i >= 0 {
 		end = start + i
 	}
-	if secretLine(src, begin, end) || sensitiveLine(src, begin, end) || slices.ContainsFunc(r.secret, func(s hcl.Range) bool {
+	hidden := slices.ContainsFunc(r.secret, func(s hcl.Range) bool {
 		return s.Filename == rng.Filename && s.Start.Byte < end && s.End.Byte > begin
-	}) {
+	}) || slices.ContainsFunc(r.written(rng.Filename), func(s [2]int) bool { return s[0] < end && s[1] > begin })
+	if hidden || secretLine(src, begin, end) {
 		return nil
 	}
 	from := max(begin, start-maxSnippet/2)
@@ -45,46 +46,61 @@ func (r *reports) snippet(rng hcl.Range) *Snippet {
 	}
 }
 
-// sensitiveLine reports whether a line of a source has an argument of sensitive(...) in it,
-// or a part of one, that is more than a reference.
-func sensitiveLine(src []byte, begin, end int) bool {
-	const call = "sensitive("
-	for at := bytes.LastIndex(src[:end], []byte(call)); at >= 0; at = bytes.LastIndex(src[:at], []byte(call)) {
-		if at > 0 && src[at-1] == 'n' {
-			continue // nonsensitive
-		}
-		length, literal := extentOfCall(src[at:min(len(src), at+maxSensitive)])
-		if literal && at+length > begin {
-			return true
-		}
-		if at < begin {
-			return false // the calls before it end before it
-		}
+// spansWritten finds what is written out in the arguments of sensitive(...), in bytes: a
+// source line that shows it must not be shown. References are not: they show nothing.
+func spansWritten(name string, src []byte) (spans [][2]int) {
+	const function = "sensitive"
+	if !bytes.Contains(src, []byte(function+"(")) {
+		return nil
 	}
-	return false
-}
-
-// maxSensitive bounds how far the end of a call is looked for, in bytes.
-const maxSensitive = 64 << 10
-
-// extentOfCall finds the end of a function call, and whether anything is written out in
-// its arguments.
-func extentOfCall(src []byte) (length int, literal bool) {
-	tokens, _ := hclsyntax.LexExpression(src, "", hcl.InitialPos)
-	open := 0
-	for _, t := range tokens {
+	if strings.HasSuffix(name, ".json") {
+		return [][2]int{{0, len(src)}} // expressions are inside of strings there
+	}
+	type call struct {
+		begin   int
+		hides   bool // it is one of sensitive
+		literal bool
+	}
+	var open []call
+	tokens, _ := hclsyntax.LexConfig(src, name, hcl.InitialPos)
+	for i, t := range tokens {
 		switch t.Type {
 		case hclsyntax.TokenOParen:
-			open++
+			open = append(open, call{begin: t.Range.Start.Byte, hides: i > 0 && tokens[i-1].Type == hclsyntax.TokenIdent && string(tokens[i-1].Bytes) == function})
 		case hclsyntax.TokenCParen:
-			if open--; open == 0 {
-				return t.Range.End.Byte, literal
+			if len(open) == 0 {
+				continue
+			}
+			last := open[len(open)-1]
+			open = open[:len(open)-1]
+			if last.hides && last.literal {
+				spans = append(spans, [2]int{last.begin, t.Range.End.Byte})
+			}
+			if len(open) > 0 && last.literal {
+				open[len(open)-1].literal = true
 			}
 		case hclsyntax.TokenQuotedLit, hclsyntax.TokenStringLit, hclsyntax.TokenNumberLit:
-			literal = true
+			if len(open) > 0 {
+				open[len(open)-1].literal = true
+			}
 		}
 	}
-	return len(src), literal
+	for _, c := range open { // they do not end, and perhaps that is what is wrong
+		if c.hides {
+			spans = append(spans, [2]int{c.begin, len(src)})
+		}
+	}
+	return spans
+}
+
+// written is spansWritten of a file, found once.
+func (r *reports) written(name string) [][2]int {
+	spans, known := r.spans[name]
+	if !known {
+		spans = spansWritten(name, r.sources[name])
+		r.spans[name] = spans
+	}
+	return spans
 }
 
 // context names the top-level block around a range.

@@ -319,6 +319,26 @@ func TestCanaries(t *testing.T) {
 	c.killAll()
 	c.does(0, "runtime", "start")
 	c.serves(map[string]string{"/file": canaries["file"]})
+	// One that has lost them goes without what needs them, says so, and gets them back.
+	c.killAll()
+	if err := os.RemoveAll(filepath.Join(c.dir, ".slbctl", "secrets")); err != nil {
+		t.Fatal(err)
+	}
+	c.does(0, "runtime", "start")
+	for _, part := range []string{`instance.pages: page "/"`, "instance.program: env: ", "certificate.own: its private key"} {
+		if out := c.does(0, "status"); !strings.Contains(out, part) {
+			t.Errorf("status does not say what is missing: %s\n%s", part, out)
+		}
+	}
+	c.does(1, "output", "-raw", "environ")
+	c.does(0, with("apply", "-auto-approve")...)
+	c.serves(map[string]string{"/file": canaries["file"]})
+	if got := c.programEnv("LINE"); got != canaries["rotated"] {
+		t.Errorf("the program has LINE=%q again", got)
+	}
+	if out := f.must("output", "-raw", "environ"); out != canaries["environ"] {
+		t.Errorf("output -raw: %q", out)
+	}
 	c.does(0, "runtime", "stop")
 	c.mistakes(with)
 	f.write(fmt.Sprintf(canaryConfig, network(t))) // elsewhere, which replaces nothing but addresses

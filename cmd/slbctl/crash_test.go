@@ -532,7 +532,11 @@ func TestDisturbedDaemon(t *testing.T) {
 			continue
 		}
 		points := []string{"prepared", "verified", "committed"}
-		for n := 2; n <= m.sweep.most()/8; n++ { // the first is of the command that starts it
+		most := 12
+		if *long {
+			most = 25
+		}
+		for n := 2; n <= most; n++ { // the first is of the command that starts it
 			points = append(points, fmt.Sprint("fs:", n), fmt.Sprint("full:", n))
 		}
 		for _, point := range points {
