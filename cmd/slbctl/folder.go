@@ -14,6 +14,7 @@ import (
 
 	"slbctl/planner"
 	"slbctl/planner/state"
+	"slbctl/runtime"
 	"slbctl/runtime/control"
 	"slbctl/runtime/durable"
 	"slbctl/spec"
@@ -50,10 +51,13 @@ func (s *session) recorded() (*state.State, error) { return s.store().Read(live)
 // needState is recorded for a command that makes no sense without one.
 func (s *session) needState() (*state.State, error) {
 	st, err := s.recorded()
-	if err == nil && st == nil {
-		err = errNoState
+	if err != nil || st != nil {
+		return st, err
 	}
-	return st, err
+	if g, ok, err := runtime.Committed(workingFolder); err == nil && ok { // a file that does not read is no news here
+		return nil, fmt.Errorf("no state, though the runtime has generation %d: `slbctl state recover` records it again, and so does the next apply", g.Generation)
+	}
+	return nil, errNoState
 }
 
 var errNoState = errors.New("no state: nothing has been applied in this folder yet")
