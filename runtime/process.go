@@ -51,7 +51,7 @@ var ErrAlreadyRunning = errors.New("the runtime is already running in this folde
 // it starts one in a session of its own, with exe, and returns when it answers.
 // What keeps the daemon from coming up, such as a port that is taken, is the error.
 func Start(ctx context.Context, dir, exe string) (*control.Client, error) {
-	client, err := reach(ctx, dir)
+	client, err := Reach(ctx, dir)
 	if !errors.Is(err, control.ErrNotRunning) {
 		return client, err
 	}
@@ -60,7 +60,7 @@ func Start(ctx context.Context, dir, exe string) (*control.Client, error) {
 	}
 	if err := spawn(ctx, dir, exe, "run"); err != nil {
 		// Another command may have started it in the same moment.
-		if client, reachErr := reach(ctx, dir); reachErr == nil {
+		if client, reachErr := Reach(ctx, dir); reachErr == nil {
 			return client, nil
 		}
 		return nil, fmt.Errorf("start the runtime: %w", err)
@@ -73,7 +73,7 @@ func Start(ctx context.Context, dir, exe string) (*control.Client, error) {
 func Stop(ctx context.Context, dir string) error {
 	ctx, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
-	client, err := reach(ctx, dir)
+	client, err := Reach(ctx, dir)
 	switch {
 	case err == nil:
 		if err := client.Shutdown(ctx); err != nil {
@@ -118,13 +118,17 @@ func Orphans(ctx context.Context, dir string) ([]string, error) {
 	return serving, nil
 }
 
-// reach dials the daemon. One that holds the folder but does not answer yet, or no
-// more, is waited for.
-func reach(ctx context.Context, dir string) (*control.Client, error) {
+// Reach returns a client of the daemon of the working folder dir, which has answered, or
+// control.ErrNotRunning. One that holds the folder but does not answer yet, or no more, is
+// waited for: who was killed still takes connections for a moment.
+func Reach(ctx context.Context, dir string) (*control.Client, error) {
 	ctx, cancel := context.WithTimeout(ctx, stopPatience)
 	defer cancel()
 	for {
 		client, err := control.Dial(dir)
+		if err == nil {
+			_, err = client.Status(ctx)
+		}
 		if !errors.Is(err, control.ErrNotRunning) {
 			return client, err
 		}

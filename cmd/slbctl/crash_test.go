@@ -133,7 +133,12 @@ func (m *matrix) judge(a *act, tr trial, out string, code int) finish {
 			bad("once more does something else:\n%s", a.look(m.folder))
 		}
 	}
-	if left := m.leftovers(); left != nil {
+	left := m.leftovers()
+	for tries := 0; left != nil && tries < 50; tries++ { // verdicts are being written down now and then
+		time.Sleep(10 * time.Millisecond)
+		left = m.leftovers()
+	}
+	if left != nil {
 		bad("left behind: %s", left)
 		for _, name := range left {
 			_ = os.Remove(name) // so that it is told once

@@ -104,7 +104,7 @@ func (d *daemon) Apply(ctx context.Context, r planner.Request, report func(plann
 }
 
 func (d *daemon) start(ctx context.Context) (*control.Client, error) {
-	client, err := control.Dial(workingFolder)
+	client, err := runtime.Reach(ctx, workingFolder)
 	if !errors.Is(err, control.ErrNotRunning) {
 		return client, err
 	}
