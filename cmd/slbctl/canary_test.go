@@ -409,17 +409,17 @@ func (c *cage) programEnv(name string) string {
 	c.t.Helper()
 	parent := strings.TrimSpace(c.file(".slbctl/instances.pid"))
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); time.Sleep(5 * time.Millisecond) {
-		var children []byte
-		tasks, err := filepath.Glob("/proc/" + parent + "/task/*/children")
+		processes, err := filepath.Glob("/proc/[0-9]*")
 		if err != nil {
 			c.t.Fatal(err)
 		}
-		for _, task := range tasks {
-			more, _ := os.ReadFile(task) // a thread that has ended has none
-			children = append(children, more...)
-		}
-		for _, pid := range strings.Fields(string(children)) {
-			environ, _ := os.ReadFile("/proc/" + pid + "/environ") // likewise
+		for _, process := range processes {
+			stat, _ := os.ReadFile(process + "/stat") // one that has ended meanwhile has none
+			_, after, _ := strings.Cut(string(stat), ") ")
+			if fields := strings.Fields(after); len(fields) < 2 || fields[1] != parent {
+				continue
+			}
+			environ, _ := os.ReadFile(process + "/environ") // likewise
 			for _, v := range strings.Split(string(environ), "\x00") {
 				if value, ok := strings.CutPrefix(v, name+"="); ok {
 					return value
