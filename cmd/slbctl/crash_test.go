@@ -55,8 +55,8 @@ func (a *act) look(f *folder) string {
 	return f.recorded()
 }
 
-// trial is one way to disturb an act, at one point of it.
-type trial struct {
+// disturbance is one way to disturb an act, at one point of it.
+type disturbance struct {
 	kind   string
 	point  string
 	served bool // the daemon lives on
@@ -73,7 +73,7 @@ type matrix struct {
 }
 
 // try disturbs one act and judges how it ended. It says what the command's exit code was.
-func (m *matrix) try(a *act, tr trial) (out string, code int) {
+func (m *matrix) try(a *act, tr disturbance) (out string, code int) {
 	m.t.Helper()
 	a.ready(m.folder)
 	if m.before[a.name] == "" && m.after[a.name] == "" { // the first time it is left alone, to know what is right
@@ -97,7 +97,7 @@ func (m *matrix) try(a *act, tr trial) (out string, code int) {
 }
 
 // judge finds out how a case has ended: nothing may be lost, and nothing left to do by hand.
-func (m *matrix) judge(a *act, tr trial, out string, code int) finish {
+func (m *matrix) judge(a *act, tr disturbance, out string, code int) finish {
 	m.t.Helper()
 	end := endedBadly
 	bad := func(format string, args ...any) {
@@ -315,13 +315,13 @@ func TestKilledCommand(t *testing.T) {
 	m, acts := newMatrix(t)
 	for i := range acts {
 		a := &acts[i]
-		for _, kind := range []trial{{kind: "command killed", served: true}, {kind: "all killed"}} {
+		for _, kind := range []disturbance{{kind: "command killed", served: true}, {kind: "all killed"}} {
 			at := withPoint
 			if kind.kind == "all killed" {
 				at = bothAt
 			}
 			try := func(point string) (ended bool) {
-				_, code := m.try(a, trial{kind.kind, point, kind.served, at(point)})
+				_, code := m.try(a, disturbance{kind.kind, point, kind.served, at(point)})
 				if code != 0 && code != -1 {
 					t.Errorf("%s, %s at %s: exit %d", a.name, kind.kind, point, code)
 				}
@@ -352,7 +352,7 @@ func TestFullDiskOfCommand(t *testing.T) {
 				continue
 			}
 			point := fmt.Sprint("full:", n)
-			out, code := m.try(a, trial{"command's disk full", point, true, withPoint(point)})
+			out, code := m.try(a, disturbance{"command's disk full", point, true, withPoint(point)})
 			if code == 0 {
 				break
 			}
@@ -413,15 +413,15 @@ func TestDisturbedDaemon(t *testing.T) {
 				continue
 			}
 			if strings.HasPrefix(point, "full") {
-				if out, code := m.try(a, trial{"daemon's disk full", point, false, inDaemon(point)}); code != 0 && code != 1 {
+				if out, code := m.try(a, disturbance{"daemon's disk full", point, false, inDaemon(point)}); code != 0 && code != 1 {
 					t.Errorf("%s, daemon's disk full at %s: exit %d\n%s", a.name, point, code, out)
 				}
 				continue
 			}
-			if out, code := m.try(a, trial{"daemon killed", point, false, inDaemon(point)}); code != 0 && code != 1 {
+			if out, code := m.try(a, disturbance{"daemon killed", point, false, inDaemon(point)}); code != 0 && code != 1 {
 				t.Errorf("%s, daemon killed at %s: exit %d\n%s", a.name, point, code, out)
 			}
-			m.try(a, trial{"all killed in the daemon", point, false, bothIn(point)}) // any exit code: it may have been quicker
+			m.try(a, disturbance{"all killed in the daemon", point, false, bothIn(point)}) // any exit code: it may have been quicker
 		}
 	}
 }

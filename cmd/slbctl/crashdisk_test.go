@@ -101,7 +101,7 @@ func TestFullDisk(t *testing.T) {
 				continue
 			}
 			point := fmt.Sprint(pages, " pages")
-			tr := trial{"disk full", point, true, func(f *folder, a *act) (string, int) {
+			tr := disturbance{"disk full", point, true, func(f *folder, a *act) (string, int) {
 				f.fill(pages)
 				defer f.empty()
 				out, code := f.run(nil, a.args...)
