@@ -84,7 +84,8 @@ func (p *printer) traffic(plan *Plan) {
 		if t.Method != method && t.Method != "exact" {
 			mark = "  (" + t.Method + ")"
 		}
-		fmt.Fprintf(p, "  %-*s  %-12s  %s%s\n", width, t.Listener, schedulers(c), connections(t, changes), mark)
+		offline := plan.Runtime.Action == Create
+		fmt.Fprintf(p, "  %-*s  %-12s  %s%s\n", width, t.Listener, schedulers(c), connections(t, changes, offline), mark)
 		stays, isNew := c == nil || c.Action != Delete, c != nil && c.Action == Create
 		if stays {
 			p.shares(t, isNew)
@@ -118,7 +119,7 @@ func schedulers(c *Change) string {
 }
 
 // connections says what becomes of those that are open.
-func connections(t *sim.Traffic, changes map[string]*Change) string {
+func connections(t *sim.Traffic, changes map[string]*Change, offline bool) string {
 	c, end := changes[t.Listener], "are closed"
 	if t.DrainSeconds > 0 {
 		end = fmt.Sprintf("drain for up to %gs", t.DrainSeconds)
@@ -127,9 +128,9 @@ func connections(t *sim.Traffic, changes map[string]*Change) string {
 	case c != nil && c.Before == nil:
 		return "new"
 	case c != nil && c.After == nil:
-		return "goes; its connections " + end + open(t)
+		return "goes; its connections " + end + open(t, offline)
 	case moved(balancer):
-		return "moves to " + inline(balancer.After.Attributes["address"]) + "; its connections " + end + open(t)
+		return "moves to " + inline(balancer.After.Attributes["address"]) + "; its connections " + end + open(t, offline)
 	}
 	text := "in place"
 	if len(t.ConnectionsEnded) > 0 {
@@ -141,12 +142,14 @@ func connections(t *sim.Traffic, changes map[string]*Change) string {
 	if text == "in place" {
 		return text + ", no connection closed"
 	}
-	return text + open(t)
+	return text + open(t, offline)
 }
 
-// open says how many connections that is now.
-func open(t *sim.Traffic) string {
+// open says how many connections that is now, as far as anybody is there to ask.
+func open(t *sim.Traffic, offline bool) string {
 	switch {
+	case t.ConnectionsOpen == nil && offline:
+		return " (unknown how many: not running)"
 	case t.ConnectionsOpen == nil:
 		return ""
 	case *t.ConnectionsOpen == 0:
@@ -246,7 +249,7 @@ func (p *printer) consequences(t *sim.Traffic, isNew bool) {
 	var parts []string
 	if !isNew {
 		parts = append(parts, percent(t.TrafficMoved)+" of traffic moves")
-		if t.ClientsMoved != nil {
+		if t.ClientsMoved != nil && (t.SessionsLost == nil || *t.ClientsMoved != *t.SessionsLost) {
 			text := percent(*t.ClientsMoved) + " of clients change their server"
 			if t.ClientsMovedMin != nil {
 				text += " (the least possible is " + percent(*t.ClientsMovedMin) + ")"

@@ -69,24 +69,6 @@ func kindOf(l *balance.Listener, address string) (k requestKind, ok bool) {
 // requestKind is what a rule matches; the zero value is what no rule does.
 type requestKind struct{ domain, url string }
 
-// named finds the listener that an address belongs to, and what it matches there.
-func (f foresight) named(address string) (*balance.Listener, requestKind) {
-	if l := f.listeners[address]; l != nil {
-		return l, requestKind{}
-	}
-	for owner, l := range f.listeners {
-		if !strings.HasPrefix(address, owner) {
-			continue
-		}
-		for _, r := range l.Rules {
-			if r.Address == address {
-				return l, requestKind{r.Domain, r.URL}
-			}
-		}
-	}
-	return nil, requestKind{}
-}
-
 func (k requestKind) pattern() string {
 	switch {
 	case k.domain == "" && k.url == "":

@@ -228,3 +228,30 @@ func counted(t *testing.T, c *spec.Config, lost ...string) map[string]float64 {
 	}
 	return parts
 }
+
+// TestClientsMovedOfSessions: where sessions are kept, they are what gives clients a server
+// of their own, and none has to move whose server still serves.
+func TestClientsMovedOfSessions(t *testing.T) {
+	remembers := func(timeout time.Duration, weights ...int) *spec.Config {
+		c := shop(spec.SchedulerWRR, weights...)
+		c.LoadBalancers[0].Listeners[0].PersistenceTimeout = timeout
+		return c
+	}
+	first := func(c *spec.Config) { c.LoadBalancers[0].Backends = c.LoadBalancers[0].Backends[1:] }
+	for _, test := range []struct {
+		name          string
+		before, after *spec.Config
+		moved, least  float64
+	}{
+		{"weights", remembers(time.Minute, 1, 3), remembers(time.Minute, 3, 1), 0, 0},
+		{"weight 0 serves them on", remembers(time.Minute, 1, 3), remembers(time.Minute, 0, 3), 0, 0},
+		{"a server goes", remembers(time.Minute, 1, 3), without(remembers(time.Minute, 1, 3), first), .25, .25},
+		{"persistence goes", remembers(time.Minute, 1, 3), remembers(0, 1, 3), 1, 0},
+		{"and a server with it", remembers(time.Minute, 1, 3), without(remembers(0, 1, 3), first), 1, .25},
+	} {
+		row := only(t, foreseen(t, test.before, test.after))
+		if row.ClientsMoved == nil || *row.ClientsMoved != test.moved || *row.ClientsMovedMin != test.least {
+			t.Errorf("%s: %+v, want %v and at least %v", test.name, row, test.moved, test.least)
+		}
+	}
+}

@@ -12,8 +12,10 @@ import (
 // Traffic is what a change does to one listener. JSON keys are in alphabetical order.
 type Traffic struct {
 	Backends []ForeseenShare `json:"backends"` // those after the change, then those that leave
-	// ClientsMoved is the part of client keys whose server changes, beside the least
-	// possible for these shares; null where clients have no server of their own.
+	// ClientsMoved is the part of clients whose server changes, beside the least possible
+	// for these shares: of hash schedulers counted over all keys, of others over the
+	// sessions, of which those must move whose server serves none any more. Null where
+	// clients have no server of their own.
 	ClientsMoved    *float64 `json:"clients_moved"`
 	ClientsMovedMin *float64 `json:"clients_moved_min"`
 	// ConnectionsEnded are the servers whose open connections the balancer ends with the
@@ -25,7 +27,7 @@ type Traffic struct {
 	ConnectionsOpen *int64  `json:"connections_open"`
 	AllEnd          bool    `json:"-"` // the listener goes, stops or listens elsewhere
 	DrainSeconds    float64 `json:"drain_seconds"`
-	Listener         string   `json:"listener"` // resource address; of a rule for its own servers
+	Listener        string  `json:"listener"` // resource address; of a rule for its own servers
 	// Method is exact where shares are counted over one period or table of the core,
 	// and simulated for wlc, whose shares depend on how long connections last: it is
 	// given connections that all last equally long.
@@ -203,7 +205,11 @@ func compare(address string, before, after forecast) Traffic {
 			t.ClientsMoved, t.ClientsMovedMin = &part, &least
 		}
 	}
-	t.SessionsLost = sessionsLost(before, after, tables[1], tables[0])
+	var unserved *float64
+	t.SessionsLost, unserved = sessionsLost(before, after, tables[1], tables[0])
+	if t.ClientsMoved == nil && after.Pool != nil {
+		t.ClientsMoved, t.ClientsMovedMin = t.SessionsLost, unserved
+	}
 	if before.Pool != nil {
 		t.SurvivesBefore = before.survivals()
 	}
@@ -231,30 +237,31 @@ func ended(before, after forecast) (names []string, all bool) {
 }
 
 // sessionsLost is the part of a pool's sessions whose server, by name, does not serve them
-// after a change. Sessions are spread as connections are. It is null where a pool has none.
-func sessionsLost(before, after forecast, old, fresh *balance.Table) *float64 {
+// after a change, or that is not known then, and the part of which only the first is true.
+// Sessions are spread as connections are. Both are null where a pool has none.
+func sessionsLost(before, after forecast, old, fresh *balance.Table) (lost, unserved *float64) {
 	if before.Pool == nil || before.Sticky.Mode == balance.StickyOff && before.PersistenceTimeout <= 0 {
-		return nil
+		return nil, nil
 	}
-	kept := 0.0
+	all, left := 0.0, 0.0
 	known := after.Pool != nil && after.Sticky.Mode == before.Sticky.Mode && after.Sticky.Cookie == before.Sticky.Cookie &&
 		(after.PersistenceTimeout > 0) == (before.PersistenceTimeout > 0)
-	shares := old.Shares()
-	for i, b := range before.Backends {
-		if !known {
-			break
+	for i, share := range old.Shares() {
+		all += share
+		if after.Pool == nil {
+			left += share
+			continue
 		}
-		j := slices.IndexFunc(after.Backends, func(a balance.Backend) bool { return a.Name == b.Name })
-		if j >= 0 && fresh.Serves(j) {
-			kept += shares[i]
+		name := before.Backends[i].Name
+		j := slices.IndexFunc(after.Backends, func(a balance.Backend) bool { return a.Name == name })
+		if j < 0 || !fresh.Serves(j) {
+			left += share
 		}
 	}
-	lost := 0.0
-	for _, share := range shares {
-		lost += share
+	if known {
+		return &left, &left
 	}
-	lost = max(0, lost-kept)
-	return &lost
+	return &all, &left
 }
 
 // moved sums up what each server loses. Where all traffic is served before and

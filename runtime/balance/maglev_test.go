@@ -194,3 +194,56 @@ func TestKeysMovedWithoutOwnServer(t *testing.T) {
 		t.Errorf("losing the only server moves %v (at least %v), want 1", part, minimum)
 	}
 }
+
+// TestKeysMovedIsEveryKey draws two groups and lets the core pick for a client of every
+// slot, before and after: who moves is who is picked another server by name, and the least
+// is what has to arrive for the new counts.
+func TestKeysMovedIsEveryKey(t *testing.T) {
+	clients := make([]Client, hashSlots)
+	seed := group(spec.SchedulerSCH, 1).seed
+	for n, left := uint32(0), hashSlots; left > 0; n++ {
+		ip := netip.AddrFrom4([4]byte{10 + byte(n>>24), byte(n >> 16), byte(n >> 8), byte(n)})
+		c := Client{Source: netip.AddrPortFrom(ip, 40000)}
+		if slot := sourceSlot(seed, c); !clients[slot].Source.IsValid() {
+			clients[slot] = c
+			left--
+		}
+	}
+	rapid.Check(t, func(rt *rapid.T) {
+		draw := func(name string) (*Table, []string) {
+			l := group(spec.SchedulerSCH, rapid.SliceOfN(rapid.IntRange(0, 4), 1, 5).Draw(rt, name)...)
+			down := rapid.IntRange(0, 2*len(l.Backends)).Draw(rt, name+" down")
+			table := l.Table(func(i int) Health {
+				if i == down {
+					return Abnormal
+				}
+				return Normal
+			})
+			state, servers := NewState(&l.Pool, nil), make([]string, hashSlots)
+			for k, c := range clients {
+				if i, ok := table.Pick(state, c, nil); ok {
+					state.Done(i)
+					servers[k] = l.Backends[i].Name
+				}
+			}
+			return table, servers
+		}
+		before, was := draw("before")
+		after, is := draw("after")
+		moved, least, gain := 0, 0, map[string]int{}
+		for k := range was {
+			if was[k] != is[k] {
+				moved++
+			}
+			gain[was[k]]--
+			gain[is[k]]++
+		}
+		for _, n := range gain {
+			least += max(n, 0)
+		}
+		part, minimum, ok := KeysMoved(before, after)
+		if want, atLeast := float64(moved)/hashSlots, float64(least)/hashSlots; !ok || part != want || minimum != atLeast {
+			rt.Fatalf("%v of keys move, at least %v; the core moves %v, at least %v", part, minimum, want, atLeast)
+		}
+	})
+}
