@@ -2,7 +2,7 @@
 # make test   everything that CI checks
 # make crash  every point at which commands and daemon can be killed or find the disk full
 # make testssl  what testssl.sh has to say about https listeners
-# make bench  what a plan, a pick, a connection and a simulated request cost
+# make bench  what a plan, a pick, a connection, a simulated request and the import of a log cost
 # make bench-peers  the same work through slbctl, HAProxy and nginx, side by side
 # make build  bin/slbctl
 
@@ -55,7 +55,7 @@ tools:
 	  echo "not installed, going on without:" $$missing
 
 bench:
-	$(GO) test -run '^$$' -bench . -benchmem ./cmd/slbctl ./spec ./planner ./planner/state ./runtime/balance ./runtime/http1 ./runtime/netloop ./runtime/proxy ./sim
+	$(GO) test -run '^$$' -bench . -benchmem ./cmd/slbctl ./spec ./planner ./planner/state ./runtime/balance ./runtime/http1 ./runtime/netloop ./runtime/proxy ./sim ./sim/trace
 
 # bench-peers takes a quarter of an hour; ROW=http-64,tcp-bulk selects rows, ROUNDS=n
 # and DURATION=seconds set how often and how long each program is measured. It installs

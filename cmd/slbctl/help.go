@@ -119,6 +119,12 @@ var pages = map[string]page{
 			"slbctl sim                     all simulations",
 			"slbctl sim ecs02-dies -seed=7  one, with other random numbers",
 		}},
+	"sim import": {
+		text: "Reads slbctl's own log and those of SLB, ALB, nginx, HAProxy, browsers (HAR) and goreplay, sorts what is out of order, and writes one compact file for `traffic { log = ... }`. Lines that cannot be read are counted and named. Paths and queries stay as they are.",
+		examples: []string{
+			"slbctl sim import access.log -o monday.trace",
+			"slbctl sim import access.log.gz -o monday.trace -anonymize=trace.key",
+		}},
 	"test": {
 		text: "Asks the request of each `test` block on the configuration, without starting anything, by the walk of `slbctl explain`, and holds rule, servers and answer to what the block expects. Exit code 3 when one fails, 4 when nobody can say: what a foreign server answers, whose turn it is.",
 		examples: []string{
@@ -194,8 +200,8 @@ func writeHelp(w io.Writer, node *kong.Node) error {
 	fmt.Fprintf(&b, "Usage: slbctl %s\n\n", usageLine(node, path))
 	b.WriteString(strings.TrimSpace(wrap(node.Help+" "+p.text, helpWidth)) + "\n")
 	writeCommands(&b, node)
-	writeArguments(&b, node)
-	writeFlags(&b, node)
+	writeArguments(&b, unnamed(node))
+	writeFlags(&b, unnamed(node))
 	if node.Parent == nil {
 		b.WriteString("\n`slbctl COMMAND -help` tells more about a command.\n")
 	}
@@ -207,6 +213,14 @@ func writeHelp(w io.Writer, node *kong.Node) error {
 	}
 	_, err := io.WriteString(w, b.String())
 	return err
+}
+
+// unnamed is the command that a group of commands stands for where none is named.
+func unnamed(node *kong.Node) *kong.Node {
+	if node.DefaultCmd != nil {
+		return node.DefaultCmd
+	}
+	return node
 }
 
 func pathOf(node *kong.Node) string {
@@ -221,9 +235,10 @@ func usageLine(node *kong.Node, path string) string {
 		return "[-chdir=DIR] COMMAND [flags]"
 	}
 	line := path
-	if len(node.Children) > 0 {
+	if len(node.Children) > 0 && node.DefaultCmd == nil {
 		return line + " COMMAND"
 	}
+	node = unnamed(node)
 	if len(node.Flags) > 0 {
 		line += " [flags]"
 	}

@@ -10,15 +10,21 @@ import (
 	"slbctl/spec"
 )
 
-// simCmd replays the configuration's simulations.
+// simCmd is about traffic in virtual time. `sim NAME` is `sim run NAME`.
 type simCmd struct {
+	Exec   simRunCmd    `cmd:"" name:"run" default:"withargs" hidden:"" help:"Replay traffic in virtual time and check expectations."`
+	Import simImportCmd `cmd:"" help:"Make a trace of an access log."`
+}
+
+// simRunCmd replays the configuration's simulations.
+type simRunCmd struct {
 	Names []string `arg:"" optional:"" name:"name" help:"Run only these."`
 	JSON  bool     `name:"json" help:"Print one JSON document."`
 	Seed  *uint64  `placeholder:"N" help:"Draw other random numbers than the configuration's seed does."`
 	variableFlags
 }
 
-func (c *simCmd) Run(s *session) error {
+func (c *simRunCmd) Run(s *session) error {
 	st, err := s.recorded()
 	if err != nil {
 		return err
@@ -55,7 +61,7 @@ func (c *simCmd) Run(s *session) error {
 }
 
 // chosen are the simulations that were named, or all.
-func (c *simCmd) chosen(config *spec.Config) ([]string, error) {
+func (c *simRunCmd) chosen(config *spec.Config) ([]string, error) {
 	var all []string
 	for _, x := range config.Simulations {
 		all = append(all, x.Name)
