@@ -14,13 +14,19 @@ type clients struct {
 	base       netip.Addr  // of client 0
 	hosts      uint64      // addresses in the network
 	who, ports source
+	replay     *replay // says it all; nil = clients are drawn
 }
 
-func newClients(t *spec.Traffic, seed uint64) *clients {
+func newClients(t *spec.Traffic, log *replay, seed uint64) *clients {
 	c := &clients{
-		count: uint64(max(t.Clients.Count, 1)),
-		who:   newSource(seed, "clients "+t.Name),
-		ports: newSource(seed, "ports "+t.Name),
+		count:  uint64(max(t.Clients.Count, 1)),
+		who:    newSource(seed, "clients "+t.Name),
+		ports:  newSource(seed, "ports "+t.Name),
+		replay: log,
+	}
+	if log != nil {
+		c.count = uint64(len(log.Clients))
+		return c
 	}
 	c.base, c.hosts = hostsOf(t.Clients.Network)
 	if t.Clients.Popularity > 0 {
@@ -45,6 +51,9 @@ func hostsOf(network netip.Prefix) (first netip.Addr, n uint64) {
 
 // client returns who makes connection number index.
 func (c *clients) client(index uint64) uint64 {
+	if c.replay != nil {
+		return c.replay.client()
+	}
 	if random := c.who.draw(index); c.popularity != nil {
 		return c.popularity.client(random)
 	} else {
@@ -52,8 +61,12 @@ func (c *clients) client(index uint64) uint64 {
 	}
 }
 
-// port returns the port that connection number index comes from.
+// port returns the port that connection number index comes from; one that a log does not
+// tell is drawn.
 func (c *clients) port(index uint64) uint16 {
+	if c.replay != nil && c.replay.next.Port != 0 {
+		return c.replay.next.Port
+	}
 	return 1024 + uint16(below(c.ports.draw(index), 65536-1024))
 }
 
@@ -65,6 +78,9 @@ func (c *clients) source(index uint64) netip.AddrPort {
 // address returns the address of a client; clients beyond the size of the network
 // share theirs with others.
 func (c *clients) address(client uint64) netip.Addr {
+	if c.replay != nil {
+		return c.replay.address(client)
+	}
 	offset := client % c.hosts
 	if c.base.Is4() {
 		b := c.base.As4()

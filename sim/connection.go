@@ -155,6 +155,7 @@ func (r *run) tell(c *connection, o Outcome, i int) {
 	}
 	if c.way != nil {
 		p.Host, p.Path = c.way.host, c.way.path
+		p.Stream = slices.Index(r.visits, c.visits)
 	}
 	r.observe(p)
 }

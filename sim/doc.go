@@ -17,6 +17,9 @@
 //     idle_timeout, and tries again with its next request when it was not let in. Each
 //     request connects to its server anew, which answers 200 and, where it sticks by a
 //     cookie of its own, sets it.
+//   - A log or a trace (package sim/trace) is replayed with the distances in time that its
+//     requests had, and with its clients, whose sessions do not end; ports that it does not
+//     tell are drawn. How its servers answered then means nothing now.
 //   - Cookies are kept as browsers do: one of a name for a host, until it expires or the
 //     session ends. Bandwidth is not modelled, for requests have no size.
 //   - A server under fault refuse, or one that is stopped, refuses connections and

@@ -28,6 +28,33 @@ type mix struct {
 // back to the host that they are from.
 type cookieName struct{ host, name string }
 
+// slots number the cookies that a client may have.
+type slots struct {
+	listener *balance.Listener
+	pools    []*balance.Pool
+	names    map[cookieName]int
+}
+
+func newSlots(l *balance.Listener) *slots {
+	return &slots{listener: l, pools: l.Pools(), names: map[cookieName]int{}}
+}
+
+// way asks the core about requests of a kind.
+func (s *slots) way(host, path string) way {
+	if host == "" {
+		host = hostOf(s.listener)
+	}
+	w := newWay(s.listener, host, path)
+	if w.outcome == Served && s.pools[w.route].Sticky.Mode != balance.StickyOff {
+		name := cookieName{host, s.pools[w.route].Sticky.Cookie}
+		if _, ok := s.names[name]; !ok {
+			s.names[name] = len(s.names)
+		}
+		w.slot = s.names[name]
+	}
+	return w
+}
+
 // newMix asks the core about each request of a stream's mix, and returns how many
 // cookies a client may have.
 func newMix(l *balance.Listener, t *spec.Traffic, seed uint64) (m *mix, slots int) {
@@ -36,23 +63,12 @@ func newMix(l *balance.Listener, t *spec.Traffic, seed uint64) (m *mix, slots in
 	if len(requests) == 0 {
 		requests = []spec.Request{{Weight: 1, Path: "/"}}
 	}
-	pools, names := l.Pools(), map[cookieName]int{}
+	cookies := newSlots(l)
 	for _, q := range requests {
-		if q.Host == "" {
-			q.Host = hostOf(l)
-		}
-		w := newWay(l, q.Host, q.Path)
-		if w.outcome == Served && pools[w.route].Sticky.Mode != balance.StickyOff {
-			name := cookieName{q.Host, pools[w.route].Sticky.Cookie}
-			if _, ok := names[name]; !ok {
-				names[name] = len(names)
-			}
-			w.slot = names[name]
-		}
 		m.total += uint64(max(q.Weight, 1))
-		m.ways, m.bounds = append(m.ways, w), append(m.bounds, m.total)
+		m.ways, m.bounds = append(m.ways, cookies.way(q.Host, q.Path)), append(m.bounds, m.total)
 	}
-	return m, len(names)
+	return m, len(cookies.names)
 }
 
 func newWay(l *balance.Listener, host, path string) way {

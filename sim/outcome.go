@@ -21,3 +21,8 @@ const (
 func (o Outcome) String() string {
 	return [...]string{"served", "failed", "dropped", "denied", "redirected", "not found", "refused"}[o]
 }
+
+// status is what the client is answered; 0 where its connection is closed instead.
+func (o Outcome) status() int {
+	return [...]int{200, 502, 503, 0, 302, 404, 400}[o]
+}

@@ -184,7 +184,7 @@ func TestClientAddresses(t *testing.T) {
 		{"2001:db8::8/127", 3, "2001:db8::9"},
 	}
 	for _, c := range cases {
-		k := newClients(&spec.Traffic{Clients: spec.Clients{Count: 1, Network: netip.MustParsePrefix(c.network)}}, 0)
+		k := newClients(&spec.Traffic{Clients: spec.Clients{Count: 1, Network: netip.MustParsePrefix(c.network)}}, nil, 0)
 		if got := k.address(c.client); got != netip.MustParseAddr(c.want) {
 			t.Errorf("client %d of %s is %s, want %s", c.client, c.network, got, c.want)
 		}

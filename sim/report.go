@@ -45,6 +45,10 @@ func (r *Result) text(b *strings.Builder, color bool) {
 	fmt.Fprintf(b, "simulation %q  %s, seed %d\n", r.Name, seconds(r.VirtualSeconds), r.Seed)
 	fmt.Fprintf(b, "  to %s, %s\n", r.listener.Address, r.listener.Scheduler)
 	for _, t := range r.traffic {
+		if t.Log != "" {
+			fmt.Fprintf(b, "  %s: as in %s\n", t.Name, t.Log)
+			continue
+		}
 		fmt.Fprintf(b, "  %s: %s %ss/s, %s, from %s of %s\n", t.Name,
 			number(t.Rate), what(r.listener), t.Arrivals, count(t.Clients.Count, "client"), t.Clients.Network)
 		if spec.L7(r.listener.Protocol) {

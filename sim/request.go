@@ -9,7 +9,7 @@ import (
 // ask lets the client of an arrival make a request, in the order in which the live
 // balancer decides: who may connect, who may ask, which rule, which server.
 func (r *run) ask(v *visits, index uint64) {
-	client, w := v.whose(index), v.draw(index)
+	client, w := v.whose(index), v.asks(index)
 	n := v.next(client)
 	c := r.comes()
 	c.pool, c.sticky, c.visits, c.visitor, c.way, c.first = -1, balance.NoBackend, v, client, w, v.made != nil && n == 0

@@ -1,6 +1,9 @@
 package sim
 
 import (
+	"cmp"
+	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -19,6 +22,10 @@ type Options struct {
 	Seed *uint64
 	// Drained lists servers that were drained by hand, as balance.Drained takes them.
 	Drained []string
+	// Context ends the reading of logs; nil = nothing does.
+	Context context.Context
+	// Record is a trace to make of what was sent and of which server took it.
+	Record string
 	// Observe sees every connection, or request, once it is served or given up.
 	Observe func(Pick)
 }
@@ -33,6 +40,7 @@ type Pick struct {
 
 	// Of HTTP.
 	Host, Path string
+	Stream     int    // index of the traffic that it belongs to
 	Visitor    uint64 // the client's number in its stream
 	First      bool   // the client begins a session: it has no cookie
 }
@@ -44,14 +52,31 @@ func Run(c *spec.Config, name string, opt Options) (*Result, error) {
 	if k < 0 {
 		return nil, fmt.Errorf("simulation %q does not exist", name)
 	}
-	r, err := newRun(c, c.Simulations[k], opt)
+	run := perform
+	if opt.Record != "" {
+		run = recorded
+	}
+	r, err := run(c, c.Simulations[k], opt)
 	if err != nil {
 		return nil, fmt.Errorf("simulation %q: %w", name, err)
 	}
-	r.play()
 	result := r.result()
 	result.WallSeconds = time.Since(began).Seconds()
 	return result, nil
+}
+
+// perform prepares a simulation and plays it.
+func perform(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
+	r, err := newRun(c, sim, opt)
+	if err != nil {
+		return nil, err
+	}
+	r.play()
+	var errs []error
+	for _, p := range r.replays {
+		errs = append(errs, p.Err())
+	}
+	return r, errors.Join(append(errs, r.close())...)
 }
 
 // run is one simulation under way.
@@ -75,6 +100,7 @@ type run struct {
 	arrivals []*arrivals
 	clients  []*clients        // by stream; nil where nothing asks who a connection comes from
 	visits   []*visits         // by stream; of HTTP
+	replays  []*replay         // of the streams that have one
 	waiting  queue[connection] // all wait equally long
 	hangups  queue[hangup]
 	coming   connection // the one that is looked at, unless it has waited
@@ -114,27 +140,36 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 		}
 	}
 	r.events.push(event{int64(sim.Warmup), warmupEnds, 0})
-	for k := range sim.Traffic {
-		r.addTraffic(&sim.Traffic[k])
-	}
 	if spec.L7(l.Protocol) {
 		r.patience, r.cookies = int64(l.ConnectTimeout), newCookies(r.pools)
+	}
+	for k := range sim.Traffic {
+		log, err := openReplay(cmp.Or(opt.Context, context.Background()), &sim.Traffic[k])
+		if err != nil {
+			return nil, errors.Join(err, r.close())
+		}
+		r.addTraffic(&sim.Traffic[k], log)
 	}
 	return r, nil
 }
 
-// addTraffic prepares a stream.
-func (r *run) addTraffic(t *spec.Traffic) {
+// addTraffic prepares a stream; log is what it replays, nil for one that is drawn.
+func (r *run) addTraffic(t *spec.Traffic, log *replay) {
 	l := r.listener
-	r.arrivals = append(r.arrivals, newArrivals(t, r.seed))
+	if log != nil {
+		r.replays = append(r.replays, log)
+		r.arrivals = append(r.arrivals, log.arrivals())
+	} else {
+		r.arrivals = append(r.arrivals, newArrivals(t, r.seed))
+	}
 	if spec.L7(l.Protocol) {
-		r.visits = append(r.visits, newVisits(l, t, r.seed))
+		r.visits = append(r.visits, newVisits(l, t, log, r.seed))
 		return
 	}
 	hashes := l.Scheduler == spec.SchedulerSCH || l.Scheduler == spec.SchedulerTCH || l.Scheduler == spec.SchedulerQCH
 	var who *clients
 	if hashes || r.limited || l.PersistenceTimeout > 0 || r.observe != nil {
-		who = newClients(t, r.seed)
+		who = newClients(t, log, r.seed)
 	}
 	r.clients = append(r.clients, who)
 }
@@ -156,6 +191,14 @@ func target(c *spec.Config, sim *spec.Simulation, listeners []*balance.Listener)
 		}
 	}
 	return nil, fmt.Errorf("%s has no listener %q", sim.Target, sim.Listener)
+}
+
+func (r *run) close() error {
+	var errs []error
+	for _, p := range r.replays {
+		errs = append(errs, p.Close())
+	}
+	return errors.Join(errs...)
 }
 
 // play runs through virtual time.

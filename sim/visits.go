@@ -9,14 +9,15 @@ import (
 // from one request to the next. It holds only what can matter to the outcome.
 type visits struct {
 	*clients
-	*mix
+	*mix    // nil where a log says what is asked for
 	session spec.Session
 
-	slots   int      // cookies of one client
-	cookies []cookie // those of client c are slots from c*slots on; nil where clients keep none
-	made    []uint32 // requests that each client's session has had; nil where none ends
-	lines   []line   // the connection of each client; nil where nothing hangs on connections
-	idle    int64    // how long one stays open without a request, ns
+	slots   int                   // cookies of one client
+	cookies []cookie              // those of client c are slots from c*slots on; nil where clients keep none
+	jars    map[[2]uint64]*cookie // instead, by client and slot, where a log has many hosts
+	made    []uint32              // requests that each client's session has had; nil where none ends
+	lines   []line                // the connection of each client; nil where nothing hangs on connections
+	idle    int64                 // how long one stays open without a request, ns
 
 	upcoming [lookAhead]uint64 // clients of the requests from a multiple of lookAhead on
 	touched  int64
@@ -31,13 +32,22 @@ type line struct {
 	open  bool
 }
 
-func newVisits(l *balance.Listener, t *spec.Traffic, seed uint64) *visits {
-	v := &visits{clients: newClients(t, seed), session: t.Session, idle: int64(l.IdleTimeout)}
-	v.mix, v.slots = newMix(l, t, seed)
+func newVisits(l *balance.Listener, t *spec.Traffic, log *replay, seed uint64) *visits {
+	v := &visits{clients: newClients(t, log, seed), session: t.Session, idle: int64(l.IdleTimeout)}
+	if log != nil {
+		v.session = spec.Session{Cookies: true}
+		v.slots = log.route(l)
+	} else {
+		v.mix, v.slots = newMix(l, t, seed)
+	}
 	if !v.session.Cookies {
 		v.slots = 0
 	}
-	v.cookies = make([]cookie, int(v.count)*v.slots)
+	if log != nil && v.slots > 1 {
+		v.jars = map[[2]uint64]*cookie{}
+	} else {
+		v.cookies = make([]cookie, int(v.count)*v.slots)
+	}
 	if v.session.Requests > 0 {
 		v.made = make([]uint32, v.count)
 	}
@@ -51,6 +61,9 @@ func newVisits(l *balance.Listener, t *spec.Traffic, seed uint64) *visits {
 // million clients know is too much for the processor's caches, but memory looks up many
 // of them in the time of one. So the next ones are all touched before the first is used.
 func (v *visits) whose(index uint64) uint64 {
+	if v.replay != nil {
+		return v.client(index)
+	}
 	if index%lookAhead == 0 {
 		for k := range v.upcoming {
 			v.upcoming[k] = v.client(index + uint64(k))
@@ -64,7 +77,7 @@ func (v *visits) whose(index uint64) uint64 {
 
 // touch reads what is known of a client; that it adds it up keeps it from being left out.
 func (v *visits) touch(client uint64) {
-	if v.slots > 0 {
+	if len(v.cookies) > 0 {
 		v.touched += v.cookies[int(client)*v.slots].expires
 	}
 	if v.made != nil {
@@ -103,7 +116,29 @@ func (v *visits) cookie(client uint64, w *way) *cookie {
 	if w.slot < 0 || v.slots == 0 {
 		return nil
 	}
+	if v.jars != nil {
+		return v.jar(client, w)
+	}
 	return &v.cookies[int(client)*v.slots+w.slot]
+}
+
+// jar is a client's cookie where few of all that there might be exist.
+func (v *visits) jar(client uint64, w *way) *cookie {
+	key := [2]uint64{client, uint64(w.slot)}
+	k := v.jars[key]
+	if k == nil {
+		k = &cookie{}
+		v.jars[key] = k
+	}
+	return k
+}
+
+// asks returns what request number index is for.
+func (v *visits) asks(index uint64) *way {
+	if v.replay != nil {
+		return &v.replay.ways[v.replay.next.Target]
+	}
+	return v.draw(index)
 }
 
 // hangup is when a connection is closed if it has had no request until then.

@@ -358,6 +358,7 @@ type Simulation struct {
 type Traffic struct {
 	Name     string
 	Rate     float64 // requests to a listener of HTTP, connections to others, a second
+	Log      string  // an access log, or a trace, to replay instead: nothing else is said then
 	Arrivals string  // ArrivalsPoisson or ArrivalsConstant
 	Clients  Clients
 	// Of listeners of HTTP.

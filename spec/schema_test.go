@@ -146,7 +146,7 @@ func TestDefaults(t *testing.T) {
 	want := strings.Join([]string{
 		`[{"Network":"127.10.0.0/16","Loops":0,"PortOffset":0,"Expose":false,"DNSAddress":""},` +
 			`[{"Name":"s","Target":"load_balancer.b","Listener":"tcp:80","Duration":1000000000,"Warmup":0,"Seed":0,` +
-			`"Traffic":[{"Name":"t","Rate":1,"Arrivals":"poisson","Clients":{"Count":1000,"Network":"203.0.113.0/24","Popularity":0},` +
+			`"Traffic":[{"Name":"t","Rate":1,"Log":"","Arrivals":"poisson","Clients":{"Count":1000,"Network":"203.0.113.0/24","Popularity":0},` +
 			`"Session":{"Requests":0,"Cookies":true,"Connections":1},"Mix":null}],` +
 			`"Faults":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100,"MaxConnections":0,"Protocol":"http1","Role":""}]]`,
 		`{"address":"127.10.0.2","address_pinned":false,"command":[],"deletion_protection":false,"env":{},"fault":null,"page":[],"ports":[80],"protocol":"http","site":"","status":"running","tags":{},"working_dir":"","zone":""}`,

@@ -12,19 +12,37 @@ var trafficBlock = &block{
 	name:   "traffic",
 	labels: []attribute{bind("name", text, func(t *Traffic) *string { return &t.Name })},
 	attributes: []attribute{
-		bind("rate", number(1e-6, 1e9), func(t *Traffic) *float64 { return &t.Rate }, required),
+		bind("rate", number(1e-6, 1e9), func(t *Traffic) *float64 { return &t.Rate }),
+		bind("log", bounded(4096), func(t *Traffic) *string { return &t.Log }, fallback("")),
 		bind("arrivals", word([]string{ArrivalsPoisson, ArrivalsConstant}), func(t *Traffic) *string { return &t.Arrivals }, fallback(ArrivalsPoisson)),
 		bind("clients", attributesOf[Clients](clientsBlock), func(t *Traffic) *Clients { return &t.Clients }, fallback(map[string]any{})),
 		bind("session", attributesOf[Session](sessionBlock), func(t *Traffic) *Session { return &t.Session }, fallback(map[string]any{})),
 		bind("request", objects(attributesOf[Request](requestBlock)), func(t *Traffic) *[]Request { return &t.Mix }, fallback([]any{})),
 	},
-	later: []string{"log"},
-	finish: func(d *decoder, s *site, target any) {
-		if x := target.(*Traffic).Session; x.Connections > max(x.Requests, 1) {
-			d.errorf(s.at("session"), "More connections than requests", "Write more requests, or fewer connections.",
-				"A session of %d requests cannot spread them over %d connections.", x.Requests, x.Connections)
+	finish: finishTraffic,
+}
+
+// finishTraffic checks that a stream is either drawn or read from a log, which says all
+// the rest.
+func finishTraffic(d *decoder, s *site, target any) {
+	t := target.(*Traffic)
+	if s.has("log") && t.Log == "" {
+		d.errorf(s.at("log"), "Empty name", "Write log = \"access.log\".", "log is the name of a file.")
+	}
+	switch {
+	case !s.has("rate") && !s.has("log"):
+		d.errorf(s.rng, "Missing argument", "Write rate = ..., or log = \"access.log\".", "A traffic needs a rate, or the log that it is in.")
+	case s.has("log"):
+		for _, name := range []string{"rate", "arrivals", "clients", "session", "request"} {
+			if s.has(name) {
+				d.errorf(s.at(name), "Unused argument", "Remove it, or log.", "The log says when requests come, from whom and for what: %s is for traffic without log.", name)
+			}
 		}
-	},
+	}
+	if x := t.Session; x.Connections > max(x.Requests, 1) {
+		d.errorf(s.at("session"), "More connections than requests", "Write more requests, or fewer connections.",
+			"A session of %d requests cannot spread them over %d connections.", x.Requests, x.Connections)
+	}
 }
 
 // sessionBlock is written as an object: session = { requests = 8 }.

@@ -18,9 +18,10 @@ type simCmd struct {
 
 // simRunCmd replays the configuration's simulations.
 type simRunCmd struct {
-	Names []string `arg:"" optional:"" name:"name" help:"Run only these."`
-	JSON  bool     `name:"json" help:"Print one JSON document."`
-	Seed  *uint64  `placeholder:"N" help:"Draw other random numbers than the configuration's seed does."`
+	Names  []string `arg:"" optional:"" name:"name" help:"Run only these."`
+	JSON   bool     `name:"json" help:"Print one JSON document."`
+	Seed   *uint64  `placeholder:"N" help:"Draw other random numbers than the configuration's seed does."`
+	Record string   `placeholder:"TRACE" help:"Keep the requests of the one simulation, and the server of each, as a trace."`
 	variableFlags
 }
 
@@ -38,12 +39,15 @@ func (c *simRunCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if c.Record != "" && len(names) > 1 {
+		return &usageError{detail: fmt.Sprintf("-record keeps one simulation, and there are %d: name it", len(names)), command: "sim"}
+	}
 	var results []*sim.Result
 	for _, name := range names {
 		if err := context.Cause(s.ctx); err != nil {
 			return err
 		}
-		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed})
+		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed, Record: c.Record, Context: s.ctx})
 		if err != nil {
 			return err
 		}

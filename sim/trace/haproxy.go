@@ -94,7 +94,7 @@ func (p *haproxy) request(rest []byte, e *entry) error {
 	}
 	if _, captured, ok := bytes.Cut(before, []byte("{")); ok && len(e.host) == 0 {
 		end := bytes.IndexAny(captured, "|}")
-		if end > 0 && bytes.IndexByte(captured[:end], '.') > 0 && bytes.IndexAny(captured[:end], " /;,") < 0 {
+		if end > 0 && bytes.IndexByte(captured[:end], '.') > 0 && !bytes.ContainsAny(captured[:end], " /;,") {
 			e.host = captured[:end]
 		}
 	}

@@ -53,22 +53,34 @@ func ImportFile(ctx context.Context, log, out string, opt Options) (s *Summary, 
 	if err != nil {
 		return nil, err
 	}
-	defer func() {
-		if err != nil {
-			_ = temp.Close()
-			_ = os.Remove(temp.Name()) // what went wrong first says it all
+	err = commit(temp, out, func(w io.Writer) (err error) {
+		if s, err = importLog(ctx, in, w, orHere(dir), opt); err != nil {
+			err = fmt.Errorf("%s: %w", log, err)
 		}
-	}()
-	if s, err = importLog(ctx, in, temp, orHere(dir), opt); err != nil {
-		return nil, fmt.Errorf("%s: %w", log, err)
+		return err
+	})
+	return s, err
+}
+
+// commit writes a file and gives it its name; if that fails nothing is left of it.
+func commit(temp *os.File, name string, write func(io.Writer) error) error {
+	buffered := bufio.NewWriterSize(temp, 256<<10)
+	err := write(buffered)
+	for _, step := range []func() error{buffered.Flush, temp.Sync} {
+		if err == nil {
+			err = step()
+		}
 	}
-	if err = temp.Sync(); err != nil {
-		return nil, err
+	if closed := temp.Close(); err == nil {
+		err = closed
 	}
-	if err = temp.Close(); err != nil {
-		return nil, err
+	if err == nil {
+		err = os.Rename(temp.Name(), name)
 	}
-	return s, os.Rename(temp.Name(), out)
+	if err != nil {
+		_ = os.Remove(temp.Name()) // what went wrong first says it all
+	}
+	return err
 }
 
 func orHere(dir string) string {
@@ -195,8 +207,7 @@ func (im *importer) write(ctx context.Context, out io.Writer, format string) (*S
 		p := im.problems[0]
 		return nil, fmt.Errorf("line %d: %s; none of the %d entries of this log can be read as %s", p.Lines[0], p.Reason, im.unread, format)
 	}
-	buffered := bufio.NewWriterSize(out, 256<<10)
-	w := newWriter(buffered)
+	w := newWriter(out)
 	w.footer.Format, w.footer.Unread, w.footer.Disordered = format, im.unread, im.sorter.disordered
 	err := im.sorter.each(func(r *Request) error {
 		if w.add(r); w.footer.Requests%4096 == 0 && ctx.Err() != nil {
@@ -210,5 +221,5 @@ func (im *importer) write(ctx context.Context, out io.Writer, format string) (*S
 	if err := w.close(im.names); err != nil {
 		return nil, err
 	}
-	return &Summary{w.footer, len(im.names.addresses), len(im.names.targets), im.problems}, buffered.Flush()
+	return &Summary{w.footer, len(im.names.addresses), len(im.names.targets), im.problems}, nil
 }

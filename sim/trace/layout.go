@@ -39,7 +39,7 @@ func checksum(kind byte, payload []byte) uint32 {
 
 // Request is one request of a trace.
 type Request struct {
-	At     time.Duration // since the first one, which comes at 0
+	At     time.Duration // since Footer.Start; the first one of a log comes at 0
 	Took   time.Duration // µs; of the server where the log tells that, else of the whole exchange; 0 = not told
 	Bytes  int64         // of the answer
 	Client uint32        // index in Trace.Clients
@@ -62,7 +62,7 @@ type Footer struct {
 	Unread     int64         // entries of the log that could not be read
 	Disordered int64         // requests that had come before the one above them
 	Start      time.Time     // of the first request
-	Duration   time.Duration // until the last one
+	Duration   time.Duration // until the last request
 	Format     string        // of the log
 	clients    int
 	targets    int

@@ -75,7 +75,11 @@ func openFile(ctx context.Context, f *os.File, opt Options) (*Trace, error) {
 
 // imported reads a log into a file and opens that.
 func imported(ctx context.Context, log io.Reader, temp *os.File, opt Options) (*Trace, error) {
-	if _, err := importLog(ctx, log, temp, "", opt); err != nil {
+	out := bufio.NewWriterSize(temp, 256<<10)
+	if _, err := importLog(ctx, log, out, "", opt); err != nil {
+		return nil, err
+	}
+	if err := out.Flush(); err != nil {
 		return nil, err
 	}
 	size, err := temp.Seek(0, io.SeekEnd)

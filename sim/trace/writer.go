@@ -8,12 +8,13 @@ import (
 
 // writer writes a trace. Requests come in the order of their times.
 type writer struct {
-	out    io.Writer
-	err    error
-	at     int64 // bytes written
-	block  []byte
-	last   int64 // ns since 1970 of the last request
-	footer Footer
+	out     io.Writer
+	err     error
+	at      int64 // bytes written
+	block   []byte
+	last    int64 // ns since 1970 of the last request
+	footer  Footer
+	started bool // footer.Start is known; else it is the first request's time
 }
 
 func newWriter(out io.Writer) *writer {
@@ -45,8 +46,8 @@ func (w *writer) flush(kind byte, above int) {
 // add writes a request, whose At is ns since 1970.
 func (w *writer) add(r *Request) {
 	at := int64(r.At)
-	if w.footer.Requests == 0 {
-		w.footer.Start, w.last = time.Unix(0, at).UTC(), at
+	if !w.started {
+		w.started, w.footer.Start, w.last = true, time.Unix(0, at).UTC(), at
 	}
 	b := binary.AppendUvarint(w.block, uint64(at-w.last))
 	b = binary.AppendUvarint(b, uint64(r.Client))

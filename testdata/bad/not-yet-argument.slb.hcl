@@ -8,8 +8,10 @@ load_balancer "lb" {
 simulation "s" {
   target   = load_balancer.lb
   duration = "1m"
-  traffic "t" {
-    rate = 10
-    log  = "access.log"
+  traffic "t" { rate = 10 }
+  expect "e" {
+    metric     = "errors"
+    max        = 0
+    confidence = 0.99
   }
 }

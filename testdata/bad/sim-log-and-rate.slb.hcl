@@ -1,0 +1,19 @@
+instance "a" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "http" "80" {}
+}
+
+simulation "s" {
+  target   = load_balancer.lb
+  duration = "1m"
+  traffic "t" {
+    log     = "access.log"
+    rate    = 10
+    clients = { count = 5 }
+  }
+  traffic "u" {
+    log = ""
+  }
+}
