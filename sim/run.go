@@ -72,11 +72,7 @@ func perform(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 		return nil, err
 	}
 	r.play()
-	var errs []error
-	for _, p := range r.replays {
-		errs = append(errs, p.Err())
-	}
-	return r, errors.Join(append(errs, r.close())...)
+	return r, r.finished()
 }
 
 // run is one simulation under way.
@@ -191,6 +187,15 @@ func target(c *spec.Config, sim *spec.Simulation, listeners []*balance.Listener)
 		}
 	}
 	return nil, fmt.Errorf("%s has no listener %q", sim.Target, sim.Listener)
+}
+
+// finished closes the logs and tells what was wrong with them.
+func (r *run) finished() error {
+	var errs []error
+	for _, p := range r.replays {
+		errs = append(errs, p.Err())
+	}
+	return errors.Join(append(errs, r.close())...)
 }
 
 func (r *run) close() error {

@@ -118,6 +118,7 @@ var pages = map[string]page{
 		examples: []string{
 			"slbctl sim                     all simulations",
 			"slbctl sim ecs02-dies -seed=7  one, with other random numbers",
+			"slbctl sim peak -record=F      keep what was sent, and the server of each",
 		}},
 	"sim import": {
 		text: "Reads slbctl's own log and those of SLB, ALB, nginx, HAProxy, browsers (HAR) and goreplay, sorts what is out of order, and writes one compact file for `traffic { log = ... }`. Lines that cannot be read are counted and named. Paths and queries stay as they are.",
@@ -132,6 +133,13 @@ var pages = map[string]page{
 			"slbctl test tom -live            one, sent to what runs",
 			"slbctl test -cover -junit=t.xml  for CI, with the rules that no test reaches",
 		}},
+	"sim backtest": {
+		text: "Sends the requests of a log through the configuration and compares the server that the core picks for each with the one that the log names: shares, and the part that agrees. Servers are found by IP:PORT or by name. Exit code 4 when the log names none of the listener's.",
+		examples: []string{
+			"slbctl sim backtest .slbctl/access/SLB1-http-80.log",
+			"slbctl sim backtest haproxy.log -listener=http:80 -json",
+		}},
+	"sim diff": {examples: []string{"slbctl sim -json > a; slbctl sim -json -seed=7 > b; slbctl sim diff a b"}},
 	"fmt": {
 		text: "Rewrites configuration files in the one style that there is. Comments stay.",
 		examples: []string{

@@ -12,8 +12,10 @@ import (
 
 // simCmd is about traffic in virtual time. `sim NAME` is `sim run NAME`.
 type simCmd struct {
-	Exec   simRunCmd    `cmd:"" name:"run" default:"withargs" hidden:"" help:"Replay traffic in virtual time and check expectations."`
-	Import simImportCmd `cmd:"" help:"Make a trace of an access log."`
+	Exec     simRunCmd      `cmd:"" name:"run" default:"withargs" hidden:"" help:"Replay traffic in virtual time and check expectations."`
+	Import   simImportCmd   `cmd:"" help:"Make a trace of an access log."`
+	Backtest simBacktestCmd `cmd:"" help:"Hold the balancer's choices against those of an access log."`
+	Diff     simDiffCmd     `cmd:"" help:"Show two results of sim -json side by side."`
 }
 
 // simRunCmd replays the configuration's simulations.
