@@ -127,13 +127,37 @@ func (r *reports) add(d Diagnostic, rng *hcl.Range, values []Value) {
 		return
 	}
 	if rng != nil {
+		rng := r.within(*rng)
 		d.Range = &Range{rng.Filename, Pos(rng.Start), Pos(rng.End)}
-		d.Snippet = r.snippet(*rng)
+		d.Snippet = r.snippet(rng)
 		if d.Snippet != nil {
 			d.Snippet.Values = append(d.Snippet.Values, values...)
 		}
 	}
 	r.list = append(r.list, d)
+}
+
+// within cuts a place to what its file has: the JSON parser points behind the end for
+// what is missing there.
+func (r *reports) within(rng hcl.Range) hcl.Range {
+	src, known := r.sources[rng.Filename]
+	if !known {
+		return rng
+	}
+	for _, p := range []*hcl.Pos{&rng.Start, &rng.End} {
+		if over := p.Byte - len(src); over > 0 {
+			p.Byte -= over
+			p.Column = max(1, p.Column-over)
+		}
+	}
+	return rng
+}
+
+// source makes a file's text known, while another may be parsed already.
+func (r *reports) source(name string, src []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.sources[name] = src
 }
 
 func (r *reports) error(rng hcl.Range, summary, detail, hint string) {

@@ -10,7 +10,7 @@ import (
 // parse is not formatted.
 func Format(filename string, src []byte) ([]byte, Diagnostics) {
 	l := newLoader("", Options{})
-	l.reports.sources[filename] = src
+	l.reports.source(filename, src)
 	if len(src) > maxFileSize {
 		l.reports.general("File too large", filename+": "+errTooLarge.Error()+".", "")
 		return nil, l.reports.sorted()

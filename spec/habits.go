@@ -47,7 +47,7 @@ func fromTerraform(block string, labels []string) string {
 	case "import":
 		return "Nothing exists before apply has made it. A runtime that has lost its record is taken up again by slbctl state recover."
 	case "data":
-		return "All that there is stands in the configuration: write instance.NAME.ip, load_balancer.NAME.address and the like."
+		return "All that there is stands in the configuration: write instance.NAME.address, load_balancer.NAME.address and the like."
 	case "resource":
 		for _, b := range terraformBlocks {
 			prefix, family := strings.CutSuffix(b.resource, "*")

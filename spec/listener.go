@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"slices"
 	"time"
+
+	"github.com/zclconf/go-cty/cty"
 )
 
 // The shortest time that the language allows, for tests; the product's is a second.
@@ -11,6 +13,20 @@ const shortest = 10 * time.Millisecond
 
 // maxBandwidth is the product's largest, in Mbit/s.
 const maxBandwidth = 5120
+
+// bandwidth is a limit in Mbit/s. The product writes -1 for none.
+var bandwidth = func() codec[int] {
+	c := integer[int](1, maxBandwidth)
+	inRange := c.parse
+	c.parse = func(v cty.Value) (int, error) {
+		n, err := inRange(v)
+		if err != nil && v.AsBigFloat().Sign() <= 0 {
+			return 0, hintError{err, "Leave it out for no limit."}
+		}
+		return n, err
+	}
+	return c
+}()
 
 // l4, l7, secure and datagrams are what listeners of some protocols have.
 var (
@@ -78,7 +94,7 @@ var listenerAttributes = []attribute{
 	bind("status", word([]string{StatusRunning, StatusStopped}),
 		func(l *Listener) *string { return &l.Status }, fallback(StatusRunning)),
 	bind("description", bounded(256), func(l *Listener) *string { return &l.Description }, fallback("")),
-	bind("bandwidth", integer[int](1, maxBandwidth), func(l *Listener) *int { return &l.Bandwidth }, fallback(0.0)),
+	bind("bandwidth", bandwidth, func(l *Listener) *int { return &l.Bandwidth }, fallback(0.0)),
 	bind("acl", text, func(l *Listener) *string { return &l.ACL }, reference("acl"), fallback("")),
 	bind("acl_type", word([]string{ACLWhite, ACLBlack}), func(l *Listener) *string { return &l.ACLType }, fallback("")),
 	bind("drain", duration(0, 900*time.Second), func(l *Listener) *time.Duration { return &l.Drain }, fallback("30s")),

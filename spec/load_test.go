@@ -1,12 +1,16 @@
 package spec
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/hashicorp/hcl/v2"
+	"github.com/hashicorp/hcl/v2/hclsyntax"
 )
 
 func TestMain(m *testing.M) {
@@ -163,6 +167,28 @@ func TestLoadFolder(t *testing.T) {
 	})
 }
 
+// Every broken file is reported, though they are parsed while others are still read.
+func TestLoadBrokenFiles(t *testing.T) {
+	dir := t.TempDir()
+	const files = 50
+	for i := range files {
+		if err := os.WriteFile(filepath.Join(dir, fmt.Sprintf("%02d.slb.hcl", i)), []byte("instance \"a\" {\n  zone = \n}\n"), 0o600); err != nil {
+			t.Fatal(err)
+		}
+	}
+	_, diags := Load(dir, Options{})
+	reported := map[string]bool{}
+	for _, d := range diags {
+		if d.Range == nil || d.Snippet == nil {
+			t.Fatalf("no place: %s", render(Diagnostics{d}))
+		}
+		reported[d.Range.Filename] = true
+	}
+	if len(reported) != files {
+		t.Errorf("%d of %d files are reported", len(reported), files)
+	}
+}
+
 // The JSON syntax is the same language.
 func TestLoadJSON(t *testing.T) {
 	const src = `{
@@ -229,7 +255,8 @@ func TestPortOffset(t *testing.T) {
 	wantSummary(t, diags, "Invalid port offset", "70000")
 }
 
-// FuzzLoad gives Load any bytes: it must answer, and with a config or an error.
+// FuzzLoad gives Load any bytes: it must answer, and with a config or with errors that
+// each have a place in the file.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("../testdata/*/*.slb.hcl")
 	if err != nil {
@@ -259,15 +286,16 @@ func FuzzLoad(f *testing.F) {
 		if err := os.WriteFile(name, []byte(src), 0o600); err != nil {
 			t.Fatal(err)
 		}
+		hang := time.AfterFunc(time.Minute, func() { panic("Load hangs") })
 		c, diags := Load(dir, Options{})
+		hang.Stop()
 		if (c == nil) != diags.HasErrors() {
 			t.Fatalf("config %v, diagnostics %v", c, diags)
 		}
 		_ = render(diags)
-		lines := 1 + strings.Count(src, "\n")
 		for _, d := range diags {
-			if d.Range == nil || d.Range.Filename != filepath.Base(name) || d.Range.Start.Line < 1 || d.Range.Start.Line > lines {
-				t.Errorf("%s (%s) has no place in %d lines: %+v", d.Summary, d.Detail, lines, d.Range)
+			if problem := misplaced(d, filepath.Base(name), src); problem != "" {
+				t.Errorf("%s\n%s", problem, render(Diagnostics{d}))
 			}
 		}
 		if c == nil {
@@ -277,4 +305,60 @@ func FuzzLoad(f *testing.F) {
 			t.Error(err)
 		}
 	})
+}
+
+// misplaced says what is wrong with the place of a diagnostic about a file that is alone.
+func misplaced(d Diagnostic, file, src string) string {
+	switch r := d.Range; {
+	case r == nil:
+		return "no place"
+	case r.Filename != file:
+		return "in another file: " + r.Filename
+	case r.Start.Byte < 0 || r.End.Byte < r.Start.Byte || r.End.Byte > len(src):
+		return fmt.Sprintf("bytes %d to %d of %d", r.Start.Byte, r.End.Byte, len(src))
+	case r.Start.Column < 1:
+		return fmt.Sprintf("column %d", r.Start.Column)
+	case r.Start.Line < 1 || r.Start.Line > 1+strings.Count(src, "\n"):
+		return fmt.Sprintf("line %d", r.Start.Line)
+	}
+	return ""
+}
+
+// FuzzFormat holds fmt to changing nothing but space: every token stays, comments are
+// some of them, and a second time there is nothing left to do.
+func FuzzFormat(f *testing.F) {
+	files, err := filepath.Glob("../testdata/*/*.slb.hcl")
+	if err != nil {
+		f.Fatal(err)
+	}
+	for _, file := range files {
+		src, err := os.ReadFile(file)
+		if err != nil {
+			f.Fatal(err)
+		}
+		f.Add(src)
+	}
+	f.Add([]byte("# one\na=1 // two\nb {\n/* three */ c = [ # four\n1,\n]\n}\n"))
+	f.Fuzz(func(t *testing.T, src []byte) {
+		once, diags := Format("a.slb.hcl", src)
+		if diags.HasErrors() {
+			return
+		}
+		if diff := cmp.Diff(tokens(src), tokens(once)); diff != "" {
+			t.Errorf("%q\n-before +after:\n%s", src, diff)
+		}
+		if twice, _ := Format("a.slb.hcl", once); string(twice) != string(once) {
+			t.Errorf("%q\nbecomes %q\nand then %q", src, once, twice)
+		}
+	})
+}
+
+// tokens lists all that a file has besides space between it.
+func tokens(src []byte) []string {
+	list, _ := hclsyntax.LexConfig(src, "", hcl.InitialPos)
+	out := make([]string, len(list))
+	for i, t := range list {
+		out[i] = t.Type.String() + " " + string(t.Bytes)
+	}
+	return out
 }

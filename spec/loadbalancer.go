@@ -21,7 +21,7 @@ var loadBalancerKind = func() *kind {
 			bind("primary_zone", bounded(64), func(lb *LoadBalancer) *string { return &lb.PrimaryZone }, replaces, fallback("")),
 			bind("backup_zone", bounded(64), func(lb *LoadBalancer) *string { return &lb.BackupZone }, replaces, fallback("")),
 			bind("spec", word(specs), func(lb *LoadBalancer) *string { return &lb.Spec }, fallback("")),
-			bind("bandwidth", integer[int](1, maxBandwidth), func(lb *LoadBalancer) *int { return &lb.Bandwidth }, fallback(0.0)),
+			bind("bandwidth", bandwidth, func(lb *LoadBalancer) *int { return &lb.Bandwidth }, fallback(0.0)),
 			bind("status", word([]string{StatusActive, StatusInactive}),
 				func(lb *LoadBalancer) *string { return &lb.Status }, fallback(StatusActive)),
 			bind("delete_protection", boolean, func(lb *LoadBalancer) *bool { return &lb.DeleteProtection }, fallback(false)),

@@ -168,32 +168,59 @@ func (l *loader) checkJSONNames(b *block, body hcl.Body) bool {
 	header := b.header()
 	header.Blocks = append(header.Blocks, hcl.BlockHeaderSchema{Type: "dynamic", LabelNames: []string{"type"}})
 	content, diags := body.Content(header)
-	l.jsonNames(diags, article(b.name), b.advice)
+	sound := l.jsonNames(diags, article(b.name), b.advice)
 	for _, name := range b.later {
 		if attr := content.Attributes[name]; attr != nil {
 			l.notYet(attr.NameRange, fmt.Sprintf("The argument %s of %s", name, b.name))
 		}
 	}
-	sound := !diags.HasErrors()
 	for _, inner := range content.Blocks {
-		if slices.Contains(b.laterBlock, inner.Type) {
-			l.notYet(inner.DefRange, fmt.Sprintf("The block %s of %s", inner.Type, b.name))
-		} else if c := b.child(inner.Type); c != nil {
-			sound = l.checkJSONNames(c.block, inner.Body) && sound
+		name, rng, bodies := inner.Type, inner.DefRange, []hcl.Body{inner.Body}
+		if name == "dynamic" {
+			name, rng, bodies = inner.Labels[0], inner.LabelRanges[0], dynamicContents(inner.Body)
+		}
+		c := b.child(name)
+		switch {
+		case slices.Contains(b.laterBlock, name):
+			l.notYet(rng, fmt.Sprintf("The block %s of %s", name, b.name))
+		case c == nil:
+			l.unsupportedName(rng, article(b.name), name, b.advice)
+		default:
+			for _, body := range bodies {
+				sound = l.checkJSONNames(c.block, body) && sound
+			}
 		}
 	}
 	return sound
 }
 
+// dynamicContents are the bodies that a dynamic block repeats.
+func dynamicContents(body hcl.Body) []hcl.Body {
+	content, _, _ := body.PartialContent(&hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{{Type: "content"}}})
+	var out []hcl.Body
+	for _, c := range content.Blocks {
+		out = append(out, c.Body)
+	}
+	return out
+}
+
 // jsonNames reports what the JSON syntax has against a body: names that it does not know
-// with the same advice as in the native syntax, and all else as it is.
-func (l *loader) jsonNames(diags hcl.Diagnostics, what string, advice func(name string) string) {
+// with the same advice as in the native syntax, and all else as it is. Without those
+// names the body can be decoded; with all else it cannot, and the answer is false.
+func (l *loader) jsonNames(diags hcl.Diagnostics, what string, advice func(name string) string) bool {
+	sound := true
 	for _, d := range diags {
 		var name string
 		if _, err := fmt.Sscanf(d.Detail, "No argument or block type is named %q.", &name); err != nil || d.Subject == nil {
 			l.reports.hcl(hcl.Diagnostics{d})
+			sound = false
 			continue
 		}
-		l.reports.error(*d.Subject, "Unsupported name", fmt.Sprintf("%s has no argument or block %q.", capital(what), name), advice(name))
+		l.unsupportedName(*d.Subject, what, name, advice)
 	}
+	return sound
+}
+
+func (l *loader) unsupportedName(rng hcl.Range, what, name string, advice func(name string) string) {
+	l.reports.error(rng, "Unsupported name", fmt.Sprintf("%s has no argument or block %q.", capital(what), name), advice(name))
 }

@@ -30,7 +30,7 @@ func (l *loader) parse(names []string) bool {
 			l.reports.general("Unreadable file", fmt.Sprintf("%s: %v.", name, err), "")
 			continue
 		}
-		l.reports.sources[name] = src
+		l.reports.source(name, src)
 		if strings.HasSuffix(name, ".json") {
 			bodies[i] = l.parseJSON(name, src)
 			continue
@@ -184,7 +184,11 @@ func (l *loader) declareAll(name string, body hcl.Body) {
 		l.jsonNames(diags, "a configuration", func(name string) string { return rootAdvice(schema, name) })
 		for _, block := range content.Blocks {
 			if advice := fromTerraform(block.Type, block.Labels); advice != "" {
-				l.reports.error(block.TypeRange, "Unsupported block", fmt.Sprintf("There is no block %q.", block.Type), advice)
+				rng := block.TypeRange // that of all of this type
+				if len(block.LabelRanges) > 0 {
+					rng = block.LabelRanges[0]
+				}
+				l.reports.error(rng, "Unsupported block", fmt.Sprintf("There is no block %q.", block.Type), advice)
 				continue
 			}
 			l.declare(block)

@@ -220,7 +220,7 @@ func (l *loader) assignFile(name string) {
 		l.reports.general("Unreadable variable file", fmt.Sprintf("-var-file %s: %v.", name, err), "")
 		return
 	}
-	l.reports.sources[name] = src
+	l.reports.source(name, src)
 	if !l.guard(name, src) {
 		return
 	}
