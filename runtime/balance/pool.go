@@ -16,7 +16,7 @@ type Backend struct {
 	ID       string // of the instance, which it keeps under another address
 	Zone     string // empty for a foreign server
 	Port     uint16 // as declared
-	Weight   int    // 0-100
+	Weight   int    // 0-100; in a step of a canary as Blend has it
 	Drained  bool   // by hand, which makes the weight 0
 	// MaxConnections bounds what is in flight at once; 0 = unlimited. A full
 	// server is passed over.
@@ -28,6 +28,8 @@ type Backend struct {
 	// Endpoint and CheckEndpoint are where connections and probes really go.
 	Endpoint      netip.AddrPort
 	CheckEndpoint netip.AddrPort
+	// Origin is set in a step of a canary, where the server is not one of the pool's own.
+	Origin *Origin
 }
 
 // key is what hashes, cookies and the order of tables go by: a server that gets another
@@ -104,5 +106,8 @@ func (p *Pool) well(i int, health func(i int) Health) bool {
 // Probed reports whether backend i is health-checked: the standby of an
 // active/standby group is not, as in the product.
 func (p *Pool) Probed(i int) bool {
+	if o := p.Backends[i].Origin; o != nil {
+		return o.Probed
+	}
 	return p.Check.Enabled && !(p.ActiveStandby && p.Backends[i].Standby)
 }
