@@ -31,7 +31,8 @@ type change struct {
 	opened   []string                  // access logs that this change has opened
 	names    *dns.Server               // a name server that this change has started
 	sick     map[netip.AddrPort]bool   // was abnormal before, also under another name: may take its time
-	next     map[string]*listener      // the new ones, from commit on
+	next     map[string]*listener      // the new ones, from the first step or commit on
+	stepped  map[string]*listener      // those of the last step of a canary
 
 	// lenient is a daemon that comes back: what it cannot have it goes without,
 	// so that a port somebody else took stops neither the rest nor the next apply.
@@ -91,9 +92,11 @@ func (e *engine) replace(ctx context.Context, req control.Request, emit func(con
 
 // carryOut prepares, commits and verifies; on an error everything is as before.
 func (e *engine) carryOut(ctx context.Context, c *change) error {
-	ctx, cancel := context.WithTimeout(ctx, c.req.Timeout)
+	life, cancel := context.WithCancel(ctx)
 	defer cancel()
 	defer context.AfterFunc(e.life, cancel)()
+	ctx, cancel = context.WithTimeout(life, c.req.Timeout)
+	defer cancel()
 	if err := e.prepare(ctx, c); err != nil {
 		return refusal(control.CodeRefused, err, e.withdraw(c))
 	}
@@ -101,6 +104,13 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 		return refusal(control.CodeVerify, err, e.withdraw(c))
 	}
 	durable.Failpoint("prepared")
+	if len(c.req.Canary) > 0 {
+		if err := e.canary(life, c); err != nil {
+			return refusal(control.CodeVerify, err, e.rollback(c))
+		}
+		ctx, cancel = context.WithTimeout(life, c.req.Timeout) // the steps have had their own time
+		defer cancel()
+	}
 	err := e.commit(c)
 	code := control.CodeRefused
 	if err == nil && c.req.Wait != control.WaitNone {
@@ -260,19 +270,7 @@ func (e *engine) bindNames(c *change) error {
 // commit swaps: the handlers of all sockets, then the names, then what the
 // instances answer.
 func (e *engine) commit(c *change) error {
-	next := make(map[string]*listener, len(c.compiled))
-	e.mu.Lock()
-	c.quotas = e.quotas
-	e.quotas = balance.NewQuotas(c.compiled, c.quotas)
-	for _, s := range c.compiled {
-		l := e.succeed(s, c.old[was(c.req.Renamed, s.Address)], c.security.configs[s.Address], c.req.Renamed)
-		e.retable(l)
-		next[s.Address] = l
-	}
-	c.next = next
-	e.serve(next)
-	e.mu.Unlock()
-	e.takeBack(next)
+	e.swap(c, c.compiled)
 	if names := e.nameServer(c); names != nil {
 		names.Serve(c.zones)
 	}
@@ -285,6 +283,29 @@ func (e *engine) commit(c *change) error {
 	defer cancel()
 	wanted := instancesOf(c.after)
 	return e.fleet.set(ctx, append(wanted, without(e.wanted(c.before), served(wanted))...))
+}
+
+// swap makes listeners live that were compiled for a change: a step of it, or the last.
+func (e *engine) swap(c *change, specs []*balance.Listener) {
+	next := make(map[string]*listener, len(specs))
+	e.mu.Lock()
+	if c.next == nil {
+		c.quotas = e.quotas
+	}
+	e.quotas = balance.NewQuotas(specs, e.quotas)
+	for _, s := range specs {
+		prev, renamed := c.next[s.Address], map[string]string(nil)
+		if c.next == nil {
+			prev, renamed = c.old[was(c.req.Renamed, s.Address)], c.req.Renamed
+		}
+		l := e.succeed(s, prev, c.security.configs[s.Address], renamed)
+		e.retable(l)
+		next[s.Address] = l
+	}
+	c.next = next
+	e.serve(next)
+	e.mu.Unlock()
+	e.takeBack(next)
 }
 
 // nameServer is the one that this change goes to.

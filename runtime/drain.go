@@ -59,6 +59,7 @@ func (e *engine) retire(c *change) {
 	running := served(instancesOf(c.after))
 	e.narrow(running)
 	leaving := leavers(c.old, e.listeners, func(a string) string { return cmp.Or(c.req.Renamed[a], a) })
+	leaving = append(leaving, e.stepLeavers(c)...)
 	d := newDrain(leaving, serving(leaving, without(instancesOf(c.before), running)))
 	if len(leaving) > 0 {
 		e.begin(d)

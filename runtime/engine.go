@@ -354,6 +354,6 @@ func (e *engine) listenerOf(owner string) *listener {
 }
 
 func targetOf(p *balance.Pool, i int) target {
-	b := p.Backends[i]
-	return target{owner: p.Owner, backend: b.Name, endpoint: b.CheckEndpoint}
+	owner, name := p.KnownAs(i)
+	return target{owner: owner, backend: name, endpoint: p.Backends[i].CheckEndpoint}
 }

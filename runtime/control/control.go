@@ -72,6 +72,10 @@ type Request struct {
 
 	Wait    string        `json:"wait"`    // WaitVerified, WaitDrained, WaitNone
 	Timeout time.Duration `json:"timeout"` // for the phases up to verify
+	// Canary moves traffic in these steps, in percent, each of which is watched for
+	// CanaryPause. It ends with its client: when that is gone, everything goes back.
+	Canary      []int         `json:"canary,omitempty"`
+	CanaryPause time.Duration `json:"canary_pause,omitempty"`
 }
 
 // How long an apply stays: until every instance of ours is well, until what it
@@ -84,7 +88,7 @@ const (
 
 // Event is one step of an apply.
 type Event struct {
-	Phase   string `json:"phase"` // prepare, commit, verify, drain, remove
+	Phase   string `json:"phase"` // prepare, canary, commit, verify, drain, remove
 	Address string `json:"address,omitempty"`
 	Message string `json:"message"`
 }
@@ -92,6 +96,7 @@ type Event struct {
 // The phases of an apply, in order.
 const (
 	PhasePrepare = "prepare"
+	PhaseCanary  = "canary"
 	PhaseCommit  = "commit"
 	PhaseVerify  = "verify"
 	PhaseDrain   = "drain"

@@ -94,7 +94,8 @@ func NewServer(e Engine) *http.Server {
 
 // serveApply streams an apply's events, one JSON object a line. The apply does
 // not end with its client: a command line that dies half way leaves the daemon
-// to finish, and the next command learns the outcome from Generation.
+// to finish, and the next command learns the outcome from Generation. Only a canary
+// does: nobody is there to see how its steps go.
 func serveApply(e Engine, w http.ResponseWriter, r *http.Request) {
 	var req Request
 	if !decode(w, r, &req) {
@@ -111,7 +112,11 @@ func serveApply(e Engine, w http.ResponseWriter, r *http.Request) {
 		_ = stream.SetWriteDeadline(time.Now().Add(sendPatience))
 		gone = errors.Join(out.Encode(m), stream.Flush()) != nil
 	}
-	err := e.Apply(context.WithoutCancel(r.Context()), req, func(ev Event) { send(message{Event: &ev}) })
+	ctx := r.Context()
+	if len(req.Canary) == 0 {
+		ctx = context.WithoutCancel(ctx)
+	}
+	err := e.Apply(ctx, req, func(ev Event) { send(message{Event: &ev}) })
 	if err != nil {
 		send(message{Error: asError(err)})
 		return

@@ -9,6 +9,7 @@ type Counts struct {
 	Connections int64 // open now
 	Requests    int64 // listener: connections accepted, of HTTP requests; backend: connections established, of HTTP requests sent
 	Errors      int64 // listener: clients that no server could be had for, of HTTP every 502 and 504 too; backend: failed connects and broken answers
+	Failures    int64 // backend: answers of 5xx
 	TimedOut    int64 // given up after the time without a byte
 	Cut         int64 // reset at the deadline of a drain
 	Denied      int64 // listener: clients that the access list keeps out
@@ -22,6 +23,7 @@ func (c *Counts) add(d Counts) {
 	c.Connections += d.Connections
 	c.Requests += d.Requests
 	c.Errors += d.Errors
+	c.Failures += d.Failures
 	c.TimedOut += d.TimedOut
 	c.Cut += d.Cut
 	c.Denied += d.Denied
@@ -89,12 +91,10 @@ type tally struct {
 }
 
 // lane is what one loop counts. Only that loop writes it, so the atomics are
-// never contended; the padding keeps loops out of each other's cache lines.
+// never contended; being 128 bytes, it keeps loops out of each other's cache lines.
 type lane struct {
-	open, requests, errors, timedOut, cut, denied, dropped, shed, in, out atomic.Int64
-	unshaken, slowShakes, tooManyShakes, floods, refusedStreams           atomic.Int64
-
-	_ [128 - 15*8]byte
+	open, requests, errors, failures, timedOut, cut, denied, dropped, shed, in, out atomic.Int64
+	unshaken, slowShakes, tooManyShakes, floods, refusedStreams                     atomic.Int64
 }
 
 func (t *tally) attach(loops int) {
@@ -115,7 +115,7 @@ func (t *tally) sum() Counts {
 	for i := range *lanes {
 		n := &(*lanes)[i]
 		c.add(Counts{
-			Connections: n.open.Load(), Requests: n.requests.Load(), Errors: n.errors.Load(),
+			Connections: n.open.Load(), Requests: n.requests.Load(), Errors: n.errors.Load(), Failures: n.failures.Load(),
 			TimedOut: n.timedOut.Load(), Cut: n.cut.Load(),
 			Denied: n.denied.Load(), Dropped: n.dropped.Load(), Shed: n.shed.Load(), BytesIn: n.in.Load(), BytesOut: n.out.Load(),
 		})

@@ -135,6 +135,9 @@ func (c *httpConn) badAnswer() {
 // and what has come of its body.
 func (c *httpConn) answer(buf []byte, at, n int) {
 	s, w, r := c.server, c.worker, &c.worker.http.response
+	if r.Status >= 500 {
+		c.lane.failures.Add(1)
+	}
 	if r.Status >= 500 && c.handler.listener.Retry.Status5x && c.tryAnother() {
 		return
 	}
