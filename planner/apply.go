@@ -46,7 +46,13 @@ func Apply(ctx context.Context, p *Plan, store *state.Store, rt Runtime, opt App
 	}
 	durable.Failpoint("apply-begun")
 	if request != nil {
-		if err := rt.Apply(ctx, *request, report); err != nil {
+		told := func(e Event) {
+			report(e)
+			if e.Phase == PhaseCanary {
+				durable.Failpoint("apply-canary")
+			}
+		}
+		if err := rt.Apply(ctx, *request, told); err != nil {
 			return settle(store, err)
 		}
 	}
@@ -78,6 +84,9 @@ func (p *Plan) request(opt ApplyOptions) (*Request, error) {
 			}
 			r.Renamed[c.From] = c.Address
 		}
+	}
+	if p.Canary != nil && len(p.Canary.Moving) > 0 {
+		r.Canary, r.CanaryPause = p.Canary.Percents, p.Canary.Pause
 	}
 	if r.Wait == "" {
 		r.Wait = WaitVerified

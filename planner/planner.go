@@ -109,6 +109,10 @@ type Request struct {
 	IgnoreExpectations bool
 	Wait               string        // WaitVerified, WaitDrained or WaitNone
 	Timeout            time.Duration // of the verification
+	// Canary has the steps, in percent, in which traffic moves to the Config, and
+	// CanaryPause is how long each is watched; without any it moves at once.
+	Canary      []int
+	CanaryPause time.Duration
 }
 
 // What an apply waits for.
@@ -118,9 +122,12 @@ const (
 	WaitNone     = "false"
 )
 
+// PhaseCanary is the phase of an apply in which its traffic moves in steps.
+const PhaseCanary = "canary"
+
 // Event is one step of an apply.
 type Event struct {
-	Phase   string // prepare, commit, verify, drain, remove
+	Phase   string // prepare, canary, commit, verify, drain, remove
 	Address string // of a resource, or ""
 	Message string
 }
@@ -239,6 +246,8 @@ type Plan struct {
 	// IgnoreExpectations says that nobody insists on them.
 	Promises           []sim.Promise
 	IgnoreExpectations bool
+	// Canary is set where the change is made in steps.
+	Canary *Canary
 	// Next is the state after the apply.
 	Next *state.State
 	// Secrets are what digests in Next stand for, as far as the configuration has them.

@@ -79,6 +79,7 @@ func (p *Plan) WriteText(w io.Writer, style Style) error {
 	}
 	out.traffic(p)
 	out.promises(p)
+	out.canary(p.Canary)
 	out.runtime(p.Runtime)
 	out.outputs(p.Outputs)
 	if len(p.Warnings)+len(p.Notes) > 0 {

@@ -25,6 +25,8 @@ type executionFlags struct {
 	JSON        bool          `name:"json" help:"Print one JSON object per event; the last is the summary."`
 	Wait        string        `default:"verified" enum:"verified,drained,false" help:"Stay until all servers are well (verified), until what was removed is gone (drained), or not at all (false)."`
 	Timeout     patienceValue `default:"60s" placeholder:"TIME" help:"How long servers may take to get well before everything is rolled back."`
+	Canary      percentsValue `sep:"none" placeholder:"10%,50%" help:"Move traffic in steps, and go back when one fails."`
+	CanaryPause patienceValue `default:"10s" placeholder:"TIME" help:"How long each step is watched."`
 }
 
 // errJSONAsks keeps questions out of an output that a program reads.
@@ -57,12 +59,49 @@ func (f *executionFlags) execution(s *session, command string, approved bool) (e
 	if f.Timeout == 0 {
 		return execution{}, &usageError{command: command, detail: "-timeout=0s leaves servers no time to get well: give them some, or -wait=false"}
 	}
+	if err := f.checkCanary(command); err != nil {
+		return execution{}, err
+	}
 	approved = approved || f.AutoApprove
 	if f.JSON && !approved {
 		return execution{}, errJSONAsks
 	}
-	do := execution{wait: f.Wait, timeout: time.Duration(f.Timeout), approved: approved, report: s.newReport(f.JSON)}
+	do := execution{
+		wait: f.Wait, timeout: time.Duration(f.Timeout), approved: approved, report: s.newReport(f.JSON),
+		canary: f.Canary, canaryPause: time.Duration(f.CanaryPause),
+	}
 	return do, s.mayAsk(approved)
+}
+
+// maxCanaryPause bounds how long a step is watched, since nothing else can be changed
+// meanwhile.
+const maxCanaryPause = time.Hour
+
+func (f *executionFlags) checkCanary(command string) error {
+	detail := ""
+	switch {
+	case len(f.Canary) == 0:
+	case f.Wait == planner.WaitNone:
+		detail = "-canary goes on to the next step when the last is verified: -wait=false does not go with it"
+	case f.CanaryPause == 0 || time.Duration(f.CanaryPause) > maxCanaryPause:
+		detail = fmt.Sprintf("-canary-pause=%s is not a time to watch a step for: give it more than 0s, and %s at most", time.Duration(f.CanaryPause), maxCanaryPause)
+	}
+	if detail == "" {
+		return nil
+	}
+	return &usageError{command: command, detail: detail}
+}
+
+// staged is a plan that is carried out in the steps that were asked for, if any.
+func (do execution) staged(plan *planner.Plan, before *state.State) (*planner.Plan, error) {
+	if len(do.canary) == 0 {
+		return plan, nil
+	}
+	drained, err := runtime.Drained(workingFolder)
+	if err != nil {
+		return nil, err
+	}
+	return plan.WithCanary(do.canary, do.canaryPause, before, drained)
 }
 
 // plans says whether a flag was given that only planning heeds.
@@ -77,6 +116,9 @@ type execution struct {
 	approved bool
 	destroys bool
 	report   report
+
+	canary      []int // steps in percent; none = at once
+	canaryPause time.Duration
 }
 
 // planAndApply plans, shows, asks and applies: the configuration, or with choose the
@@ -98,6 +140,9 @@ func (s *session) planAndApply(f planFlags, do execution, choose func(*ground) e
 	}
 	plan, err := g.plan(f)
 	if err != nil {
+		return err
+	}
+	if plan, err = do.staged(plan, g.state); err != nil {
 		return err
 	}
 	do.destroys = f.Destroy
@@ -157,10 +202,14 @@ func (s *session) applySaved(path string, f planFlags, do execution) (err error)
 		return err
 	}
 	saved.Plan.IgnoreExpectations = saved.Plan.IgnoreExpectations || f.IgnoreExpectations
-	if err := do.report.plan(saved.Plan); err != nil {
+	plan, err := do.staged(saved.Plan, g.state)
+	if err != nil {
 		return err
 	}
-	return s.carryOut(g, saved.Plan, do)
+	if err := do.report.plan(plan); err != nil {
+		return err
+	}
+	return s.carryOut(g, plan, do)
 }
 
 // stillThere refuses a plan whose secrets are gone: later applies have cleared away what

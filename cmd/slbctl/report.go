@@ -123,6 +123,23 @@ func (r *jsonReport) plan(p *planner.Plan) error {
 			return err
 		}
 	}
+	if p.Canary != nil {
+		line := struct {
+			Type    string       `json:"type"`
+			Moving  []sim.Moving `json:"moving"`
+			Seconds float64      `json:"step_seconds"`
+			Steps   []float64    `json:"steps"` // parts of the traffic that moves, as shares are
+		}{"canary", p.Canary.Moving, p.Canary.Pause.Seconds(), nil}
+		if line.Moving == nil {
+			line.Moving = []sim.Moving{}
+		}
+		for _, percent := range p.Canary.Percents {
+			line.Steps = append(line.Steps, float64(percent)/100)
+		}
+		if err := r.write(line); err != nil {
+			return err
+		}
+	}
 	if err := r.messages("warning", p.Warnings); err != nil {
 		return err
 	}
