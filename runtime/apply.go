@@ -50,7 +50,7 @@ func (e *engine) Apply(ctx context.Context, req control.Request, emit func(contr
 		return err
 	}
 	if req.Wait == control.WaitDrained {
-		return e.WaitDrained(ctx)
+		return e.WaitDrained(ctx, "")
 	}
 	return nil
 }

@@ -254,8 +254,38 @@ func (e *engine) finish(d *drain, backends []draining) {
 }
 
 // WaitDrained implements control.Engine.
-func (e *engine) WaitDrained(ctx context.Context) error {
-	return e.await(ctx, func() bool { return len(e.drains) == 0 })
+func (e *engine) WaitDrained(ctx context.Context, server string) error {
+	if server == "" {
+		return e.await(ctx, func() bool { return len(e.drains) == 0 })
+	}
+	for _, done := range e.drainsOf(server) {
+		select {
+		case <-done:
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+	}
+	return nil
+}
+
+// drainsOf returns when what drains from a server will have ended. A listener that goes
+// with all its servers drains from each of them.
+func (e *engine) drainsOf(server string) (ends []<-chan struct{}) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for _, d := range e.drains {
+		for _, b := range d.backends {
+			for _, p := range b.of.spec.Pools() {
+				for i := range p.Backends {
+					its := b.backend == "" || b.pool == p.Owner && b.backend == p.Backends[i].Name
+					if its && p.Backends[i].Named(p.Group, server) {
+						ends = append(ends, b.done)
+					}
+				}
+			}
+		}
+	}
+	return ends
 }
 
 // retireNames ends the name server that the change has replaced or made

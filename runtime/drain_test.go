@@ -127,7 +127,7 @@ func TestWhatComesBackKeepsItsConnections(t *testing.T) {
 			if page, err := get(balancerURL(c)); err != nil || page != "ECS02" {
 				t.Errorf("a new connection got %q, %v", page, err)
 			}
-			if err := d.client.WaitDrained(t.Context()); err != nil {
+			if err := d.client.WaitDrained(t.Context(), ""); err != nil {
 				t.Error(err)
 			}
 		})
@@ -156,7 +156,7 @@ func TestHalfComesBack(t *testing.T) {
 		t.Errorf("draining %+v", s)
 	}
 	goes.wantCut(t)
-	if err := d.client.WaitDrained(t.Context()); err != nil {
+	if err := d.client.WaitDrained(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 	stays.mustGet(t, "ECS01")
@@ -193,7 +193,7 @@ func TestWeightZeroKeepsConnections(t *testing.T) {
 		{Instance: "instance.ECS01", Weight: 100}, {Instance: "instance.ECS02", Weight: 0},
 	}
 	d.mustApply(next)
-	if err := d.client.WaitDrained(t.Context()); err != nil {
+	if err := d.client.WaitDrained(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	if page, err := get(balancerURL(c)); err != nil || page != "ECS01" {
@@ -278,7 +278,7 @@ func TestRollbackDrainsTheNewServers(t *testing.T) {
 	if page, err := get(balancerURL(c)); err != nil || page != "ECS01" {
 		t.Errorf("a new connection got %q, %v", page, err)
 	}
-	if err := e.WaitDrained(t.Context()); err != nil {
+	if err := e.WaitDrained(t.Context(), ""); err != nil {
 		t.Error(err)
 	}
 	if conn, err := net.Dial("tcp", next.Instances[1].IP.String()+":8080"); err == nil {

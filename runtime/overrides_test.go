@@ -1,6 +1,7 @@
 package runtime_test
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -70,20 +71,64 @@ func TestDrainByHand(t *testing.T) {
 	}
 	d.drain("instance."+name, false)
 	wantPages(t, c, name, other)
-	if err := d.client.WaitDrained(t.Context()); err != nil {
+	if err := d.client.WaitDrained(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	time.Sleep(2 * grace) // when it would have been cut
 	open.mustGet(t, name)
 
 	d.drain(spec.BackendAddress("load_balancer.SLB1", "instance."+name+":80"), true)
-	if err := d.client.WaitDrained(t.Context()); err != nil {
+	if err := d.client.WaitDrained(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	open.wantCut(t)
 	if r := d.drain(spec.BackendAddress("load_balancer.SLB1", "instance."+other), true); !slices.Equal(r.Unserved, []string{`load_balancer.SLB1.listener["tcp:80"]`}) {
 		t.Errorf("nobody is left, and it says %+v", r)
 	}
+}
+
+// TestWaitForOneDrain: whoever waits for a server does not wait for what drains from
+// another one.
+func TestWaitForOneDrain(t *testing.T) {
+	d := start(t, t.TempDir())
+	c := tutorial(network(t))
+	c.LoadBalancers[0].Listeners[0].Drain = time.Minute
+	d.mustApply(c)
+	open := map[string]*visitor{}
+	for range 2 {
+		v := visit(t, c)
+		name, _, err := v.page()
+		if err != nil {
+			t.Fatal(err)
+		}
+		open[name] = v
+	}
+	for name := range open {
+		d.drain("instance."+name, true)
+	}
+	waits := func(server string) error {
+		ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
+		defer cancel()
+		return d.client.WaitDrained(ctx, server)
+	}
+	member := func(server string) string { return spec.BackendAddress("load_balancer.SLB1", server) }
+	for _, server := range []string{"instance.ECS02", member("instance.ECS02"), member("instance.ECS02:80"), ""} {
+		if waits(server) == nil {
+			t.Errorf("%q has a connection left", server)
+		}
+	}
+	open["ECS02"].Close()
+	for _, server := range []string{"instance.ECS02", member("instance.ECS02"), member("instance.ECS02:80")} {
+		if err := d.client.WaitDrained(t.Context(), server); err != nil {
+			t.Errorf("%q: %v", server, err)
+		}
+	}
+	for _, server := range []string{"instance.ECS01", ""} {
+		if waits(server) == nil {
+			t.Errorf("%q has a connection left", server)
+		}
+	}
+	open["ECS01"].mustGet(t, "ECS01")
 }
 
 // TestDrainOutlivesTheDaemon: also where the port is served again only later.

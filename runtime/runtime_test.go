@@ -291,11 +291,11 @@ func TestRemovedServerFinishesItsConnections(t *testing.T) {
 	}
 	ctx, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
-	if err := d.client.WaitDrained(ctx); err == nil {
+	if err := d.client.WaitDrained(ctx, ""); err == nil {
 		t.Error("drained while a connection is open")
 	}
 	conn.Close()
-	if err := d.client.WaitDrained(t.Context()); err != nil {
+	if err := d.client.WaitDrained(t.Context(), ""); err != nil {
 		t.Fatal(err)
 	}
 	if _, err := net.Dial("tcp", c.Instances[1].IP.String()+":8080"); err == nil {

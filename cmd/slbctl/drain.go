@@ -15,17 +15,15 @@ type drainCmd struct {
 }
 
 func (c *drainCmd) Run(s *session) error {
-	if err := s.setDrained(c.Address, true); err != nil {
+	address, err := s.setDrained(c.Address, true)
+	if err != nil || !c.Wait {
 		return err
-	}
-	if !c.Wait {
-		return nil
 	}
 	client, err := control.Dial(workingFolder)
 	if err != nil {
 		return err
 	}
-	if err := client.WaitDrained(s.ctx); err != nil {
+	if err := client.WaitDrained(s.ctx, address); err != nil {
 		if s.ctx.Err() != nil {
 			return fmt.Errorf("it stays drained, and its connections end by themselves: %w", errInterrupted)
 		}
@@ -40,20 +38,23 @@ type undrainCmd struct {
 	Address string `arg:"" name:"addr" help:"What was drained, as plan lists it."`
 }
 
-func (c *undrainCmd) Run(s *session) error { return s.setDrained(c.Address, false) }
+func (c *undrainCmd) Run(s *session) error {
+	_, err := s.setDrained(c.Address, false)
+	return err
+}
 
-func (s *session) setDrained(given string, drained bool) error {
-	address, err := serverAddress(given)
-	if err != nil {
-		return err
+// setDrained returns what was drained, or is not any more, in the one way that it is written down.
+func (s *session) setDrained(given string, drained bool) (address string, err error) {
+	if address, err = serverAddress(given); err != nil {
+		return "", err
 	}
 	client, err := control.Dial(workingFolder)
 	if err != nil {
-		return err
+		return "", err
 	}
 	result, err := client.SetDrained(s.ctx, address, drained)
 	if err != nil {
-		return err
+		return "", err
 	}
 	if drained && len(result.Unserved) > 0 {
 		s.note("Warning: nobody is left to serve %s.", strings.Join(result.Unserved, ", "))
@@ -63,7 +64,7 @@ func (s *session) setDrained(given string, drained bool) error {
 		text = "%s gets nothing new, as a member of %s, until `slbctl undrain` ends it. Open connections have the time of a drain.\n"
 	}
 	_, err = fmt.Fprintf(s.stdout, text, address, count(int64(result.Backends), "pool"))
-	return err
+	return address, err
 }
 
 // serverAddress is what can be drained in the one way that it is written down.

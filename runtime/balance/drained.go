@@ -17,7 +17,7 @@ func Drained(listeners []*Listener, addresses []string) (unknown []string) {
 		for _, l := range listeners {
 			for _, p := range l.Pools() {
 				for i := range p.Backends {
-					if b := &p.Backends[i]; b.named(p.Group, a) {
+					if b := &p.Backends[i]; b.Named(p.Group, a) {
 						b.Weight, b.Drained, known = 0, true, true
 					}
 				}
@@ -30,8 +30,8 @@ func Drained(listeners []*Listener, addresses []string) (unknown []string) {
 	return unknown
 }
 
-// named says whether an address for drain means this member of a group.
-func (b *Backend) named(group, address string) bool {
+// Named says whether an address for drain means this member of a group.
+func (b *Backend) Named(group, address string) bool {
 	if b.Instance != "" && b.Instance == address {
 		return true
 	}

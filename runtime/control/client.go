@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"net"
 	"net/http"
+	"net/url"
 	"path/filepath"
 	"syscall"
 	"time"
@@ -69,9 +70,9 @@ func (c *Client) Generation(ctx context.Context) (Generation, error) {
 	return g, c.get(ctx, "/v1/generation", &g)
 }
 
-// WaitDrained returns when nothing drains any more.
-func (c *Client) WaitDrained(ctx context.Context) error {
-	return c.call(ctx, http.MethodGet, "/v1/drained", nil, nil)
+// WaitDrained returns when nothing drains any more from a server, or with "" at all.
+func (c *Client) WaitDrained(ctx context.Context, server string) error {
+	return c.call(ctx, http.MethodGet, "/v1/drained?server="+url.QueryEscape(server), nil, nil)
 }
 
 // StopInstance stops an instance as an operator or an accident would: its

@@ -39,8 +39,9 @@ type Engine interface {
 	SetFault(ctx context.Context, address string, fault *spec.InstanceFault, d time.Duration) error
 	// Explain tells why a request goes where it goes.
 	Explain(q explain.Question) (*explain.Explanation, error)
-	// WaitDrained waits until nothing is draining.
-	WaitDrained(ctx context.Context) error
+	// WaitDrained waits until nothing is draining, or with a server's address, as SetDrained
+	// takes it, until nothing drains from that one.
+	WaitDrained(ctx context.Context, server string) error
 	// Shutdown asks the daemon to end; it returns at once.
 	Shutdown()
 }

@@ -71,7 +71,7 @@ func (e *engine) Explain(q explain.Question) (*explain.Explanation, error) {
 	return &explain.Explanation{URL: q.URL, Picks: make([]explain.Pick, q.Next)}, e.fail
 }
 
-func (e *engine) WaitDrained(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }
+func (e *engine) WaitDrained(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }
 
 func (e *engine) Shutdown() { close(e.shutdown) }
 
@@ -260,7 +260,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 	_, client := serve(t, t.TempDir())
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Millisecond)
 	defer cancel()
-	if err := client.WaitDrained(ctx); !errors.Is(err, context.DeadlineExceeded) {
+	if err := client.WaitDrained(ctx, ""); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("wait: %v", err)
 	}
 }

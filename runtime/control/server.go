@@ -52,7 +52,7 @@ func NewServer(e Engine) *http.Server {
 		replyOr(w, g, err)
 	})
 	mux.HandleFunc("GET /v1/drained", func(w http.ResponseWriter, r *http.Request) {
-		replyOr(w, struct{}{}, e.WaitDrained(r.Context()))
+		replyOr(w, struct{}{}, e.WaitDrained(r.Context(), r.FormValue("server")))
 	})
 	mux.HandleFunc("POST /v1/apply", func(w http.ResponseWriter, r *http.Request) { serveApply(e, w, r) })
 	mux.HandleFunc("POST /v1/instance", func(w http.ResponseWriter, r *http.Request) {
