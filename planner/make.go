@@ -313,8 +313,14 @@ func (p *Plan) keep(digest, text string) {
 	p.Secrets[digest] = text
 }
 
-// Config returns the configuration of a plan's next state, for the runtime.
-func (p *Plan) Config() (*spec.Config, error) { return configOf(p.Next) }
+// Config returns the configuration of a plan's next state, for the runtime. It is to be
+// read only: it is made once.
+func (p *Plan) Config() (c *spec.Config, err error) {
+	if p.config == nil {
+		p.config, err = configOf(p.Next)
+	}
+	return p.config, err
+}
 
 func configOf(s *state.State) (*spec.Config, error) {
 	if s == nil {

@@ -255,6 +255,8 @@ type Plan struct {
 	Secrets map[string]string
 	// Base is what the plan starts from.
 	Base state.Base
+
+	config *spec.Config // see Config
 }
 
 // Count returns how many resources have this action.

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -52,10 +53,11 @@ func (c committed) running(i *spec.Instance) bool {
 
 func writeCommitted(fsys durable.FS, dir string, c committed) error {
 	c.Checksum = durable.NoChecksum
-	data, err := json.MarshalIndent(c, "", " ")
+	data, err := json.Marshal(c)
 	if err != nil {
 		return fmt.Errorf("committed generation %d: %w", c.Generation, err)
 	}
+	data = bytes.Replace(data, []byte(`"checksum":`), []byte(`"checksum": `), 1) // as Seal looks for it
 	durable.Seal(data)
 	return durable.WriteFile(fsys, filepath.Join(dir, control.Folder, committedFile), data, 0o600)
 }

@@ -28,7 +28,7 @@ func TestDamagedCommittedGeneration(t *testing.T) {
 	if c, err := readCommitted(disk, "/w"); err != nil || c.Generation != 4 || c.Hash != "h" {
 		t.Fatalf("a whole file: %+v, %v", c, err)
 	}
-	flipped := strings.Replace(string(whole), `"hash": "h"`, `"hash": "g"`, 1)
+	flipped := strings.Replace(string(whole), `"hash":"h"`, `"hash":"g"`, 1)
 	for i, content := range []string{"", string(whole[:len(whole)/2]), flipped, `{"generation": 4}`, "\x00\x00"} {
 		disk.Put(path, []byte(content))
 		var damaged *DamagedError

@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"os"
 	"path/filepath"
+	"reflect"
 	"slices"
 	"strconv"
 	"sync"
@@ -32,8 +33,9 @@ type fleet struct {
 	child  *webserver.Child
 	pidfd  *os.File // of child's process
 	wanted []webserver.Instance
-	known  map[string]string // what the secrets in wanted stand for, by digest
-	ended  bool              // no child is started any more
+	known  map[string]string    // what the secrets in wanted stand for, by digest
+	sent   []webserver.Instance // what child was told last, secrets, faults and all; nil = not known
+	ended  bool                 // no child is started any more
 }
 
 func newFleet(e *engine) *fleet { return &fleet{engine: e} }
@@ -54,8 +56,12 @@ func (f *fleet) set(ctx context.Context, instances []webserver.Instance) error {
 	if err != nil {
 		return err
 	}
-	if err := f.child.Set(ctx, f.engine.faults.over(revealed)); err != nil {
-		return err
+	if told := f.engine.faults.over(revealed); !slices.EqualFunc(told, f.sent, same) {
+		f.sent = nil
+		if err := f.child.Set(ctx, told); err != nil {
+			return err
+		}
+		f.sent = told
 	}
 	f.wanted, f.known = instances, known
 	f.alive.Store(true)
@@ -94,6 +100,9 @@ func (f *fleet) reveal(instances []webserver.Instance) (revealed []webserver.Ins
 	}
 	return revealed, known, nil
 }
+
+// same says that an instance is told already. In a folder there may be something else by now.
+func same(a, b webserver.Instance) bool { return a.Site == "" && reflect.DeepEqual(a, b) }
 
 // setMost makes all instances so that can be had, and tells what is wrong with the
 // others.
@@ -198,7 +207,7 @@ func (f *fleet) watch(pidfd *os.File) {
 	wanted, ended := f.wanted, f.ended
 	f.child.Close()
 	pidfd.Close()
-	f.child, f.pidfd = nil, nil
+	f.child, f.pidfd, f.sent = nil, nil, nil
 	f.alive.Store(false)
 	f.mu.Unlock()
 	if ended {

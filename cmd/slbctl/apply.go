@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	"runtime/debug"
 	"time"
 
 	"slbctl/planner"
@@ -228,6 +230,9 @@ func stillThere(store *state.Store, next *state.State) error {
 
 // carryOut applies a plan and tells how it went.
 func (s *session) carryOut(g *ground, plan *planner.Plan, do execution) error {
+	// A plan's heap was bounded; with the documents of the change on top, the bound would
+	// have the collector run all the time.
+	debug.SetMemoryLimit(math.MaxInt64)
 	opt := planner.ApplyOptions{Wait: do.wait, Timeout: do.timeout}
 	err := planner.Apply(s.ctx, plan, g.store, g.runtime, opt, do.report.event)
 	if err != nil {

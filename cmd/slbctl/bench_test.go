@@ -14,12 +14,13 @@ import (
 	"slbctl/testdata"
 )
 
-// The budgets of a plan, on the real binary. A benchmark holds them, because a
+// The budgets of a plan and an apply, on the real binary. A benchmark holds them, because a
 // test that measures time fails on a busy machine.
 const (
 	quickstartWall = 50 * time.Millisecond
 	plan5000CPU    = 300 * time.Millisecond
 	plan5000Peak   = 60 << 20 // bytes
+	apply5000Wall  = 500 * time.Millisecond
 )
 
 // BenchmarkPlanQuickstart plans the applied quick start: nothing to do.
@@ -33,7 +34,7 @@ func BenchmarkPlanQuickstart(b *testing.B) {
 		b.Fatal(err)
 	}
 	exe := benchApplied(b, dir)
-	if c := measure(b, exe, dir); c.wall > quickstartWall {
+	if c := measure(b, exe, dir, "plan"); c.wall > quickstartWall {
 		b.Errorf("a plan of the quick start takes %v, more than %v", c.wall, quickstartWall)
 	}
 }
@@ -55,11 +56,49 @@ func BenchmarkPlan5000(b *testing.B) {
 			b.Fatal(err)
 		}
 		exe := benchBinary(b)
-		hold := func(b *testing.B) { withinBudget(b, measure(b, exe, dir)) }
+		hold := func(b *testing.B) { withinBudget(b, measure(b, exe, dir, "plan")) }
 		b.Run(c.name+"/new", hold)
 		benchApplied(b, dir)
 		b.Run(c.name+"/no-op", hold)
 		benchRun(b, exe, dir, "destroy", "-auto-approve")
+	}
+}
+
+// BenchmarkApply5000 applies one changed weight among 5,000 resources, again and again.
+func BenchmarkApply5000(b *testing.B) {
+	const config = `runtime {
+  network     = "127.77.0.0/16"
+  port_offset = 8000
+}
+instance "web" {
+  count = 4997
+  zone  = "b"
+  page "/" { content = "web ${count.index}" }
+}
+server_group "web" {
+  backend { instance = instance.web[0] }
+  backend {
+    instance = instance.web[1]
+    weight   = %d
+  }
+}
+load_balancer "lb" {
+  listener "tcp" "80" {
+    server_group = server_group.web
+  }
+}
+`
+	dir, weight := benchFolder(b), 0
+	next := func() {
+		weight = weight%100 + 1
+		if err := os.WriteFile(filepath.Join(dir, "main.slb.hcl"), fmt.Appendf(nil, config, weight), 0o644); err != nil {
+			b.Fatal(err)
+		}
+	}
+	next()
+	exe := benchApplied(b, dir)
+	if c := measureAfter(b, next, exe, dir, "apply", "-auto-approve"); c.wall > apply5000Wall {
+		b.Errorf("an apply of one change among 5,000 resources takes %v, more than %v", c.wall, apply5000Wall)
 	}
 }
 
@@ -78,12 +117,18 @@ type cost struct {
 	peak      int64 // bytes
 }
 
-// measure runs `slbctl plan` b.N times, at least eleven, and reports the medians.
-func measure(b *testing.B, exe, dir string) cost {
+// measure runs a command b.N times, at least eleven, and reports the medians.
+func measure(b *testing.B, exe, dir string, args ...string) cost {
+	return measureAfter(b, func() {}, exe, dir, args...)
+}
+
+// measureAfter is measure with something done before each run, which is not measured.
+func measureAfter(b *testing.B, before func(), exe, dir string, args ...string) cost {
 	var walls, cpus, peaks []float64
 	for range max(b.N, 11) {
+		before()
 		began := time.Now()
-		state := benchRun(b, exe, dir, "plan")
+		state := benchRun(b, exe, dir, args...)
 		walls = append(walls, float64(time.Since(began)))
 		cpus = append(cpus, float64(state.SystemTime()+state.UserTime()))
 		peaks = append(peaks, float64(state.SysUsage().(*syscall.Rusage).Maxrss)*1024)

@@ -18,12 +18,14 @@ type Base struct {
 
 // record is one line of the journal.
 type record struct {
-	Op         string          `json:"op"` // begin or commit
-	Serial     uint64          `json:"serial"`
-	Generation uint64          `json:"generation"`
-	Hash       string          `json:"hash"`
-	Base       *Base           `json:"base,omitempty"`
-	State      json.RawMessage `json:"state,omitempty"` // the whole next state, as its document
+	Op         string `json:"op"` // begin or commit
+	Serial     uint64 `json:"serial"`
+	Generation uint64 `json:"generation"`
+	Hash       string `json:"hash"`
+	Base       *Base  `json:"base,omitempty"`
+	// State is the whole next state, as its document: a string, because the document's
+	// checksum is over its bytes, which nobody may reformat.
+	State string `json:"state,omitempty"`
 
 	next *State
 }
@@ -60,7 +62,7 @@ func (s *Store) Begin(next *State, base Base) error {
 	if err != nil {
 		return err
 	}
-	rec := &record{Op: opBegin, Serial: next.Serial, Generation: next.Generation, Hash: next.ConfigHash, Base: &base, State: quoteDocument(data), next: next}
+	rec := &record{Op: opBegin, Serial: next.Serial, Generation: next.Generation, Hash: next.ConfigHash, Base: &base, State: string(data)}
 	line, err := json.Marshal(rec)
 	if err != nil {
 		return fmt.Errorf("journal %s: encode: %w", s.journal, err)
@@ -70,13 +72,6 @@ func (s *Store) Begin(next *State, base Base) error {
 	}
 	s.pending = rec
 	return nil
-}
-
-// quoteDocument carries a document as a JSON string: its checksum is over its
-// bytes, which nobody may reformat.
-func quoteDocument(data []byte) json.RawMessage {
-	quoted, _ := json.Marshal(string(data)) // a string always encodes
-	return quoted
 }
 
 // Commit records that the runtime runs what Begin announced.
@@ -96,7 +91,7 @@ func (s *Store) Commit() error {
 	if err := j.Append(line); err != nil {
 		return err
 	}
-	if err := s.save(s.pending.next); err != nil {
+	if err := s.saveDocument(s.pending.Serial, []byte(s.pending.State)); err != nil {
 		return err
 	}
 	s.pending = nil
@@ -217,11 +212,7 @@ func (s *Store) parse(j *durable.Journal) (begin *record, committed bool, err er
 	if err := json.Unmarshal(records[0], begin); err != nil || begin.Op != opBegin {
 		return nil, false, fmt.Errorf("journal %s is not one of slbctl: move it away", s.journal)
 	}
-	var text string
-	if err := json.Unmarshal(begin.State, &text); err != nil {
-		return nil, false, fmt.Errorf("journal %s: the next state does not read: %w", s.journal, err)
-	}
-	if begin.next, err = Decode([]byte(text)); err != nil {
+	if begin.next, err = Decode([]byte(begin.State)); err != nil {
 		return nil, false, fmt.Errorf("journal %s: the next state does not read: %w", s.journal, err)
 	}
 	return begin, len(records) > 1, nil

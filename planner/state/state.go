@@ -104,34 +104,16 @@ func (s *State) Encode() ([]byte, error) {
 	if err := enc.Encode(head); err != nil {
 		return nil, fmt.Errorf("state: encode: %w", err)
 	}
+	data := b.Bytes()
 	if len(s.Resources) > 0 {
-		b.Truncate(b.Len() - len("]\n}\n"))
-		if err := encodeResources(&b, s.Resources); err != nil {
+		var err error
+		if data, err = encodeResources(data[:len(data)-len("]\n}\n")], s.Resources); err != nil {
 			return nil, err
 		}
-		b.WriteString("  ]\n}\n")
+		data = append(data, "  ]\n}\n"...)
 	}
-	data := b.Bytes()
 	durable.Seal(data)
 	return data, nil
-}
-
-// encodeResources writes one resource a line: short to write, easy to compare.
-func encodeResources(b *bytes.Buffer, resources []spec.Resource) error {
-	enc := json.NewEncoder(b)
-	enc.SetEscapeHTML(false)
-	b.WriteByte('\n')
-	for i := range resources {
-		b.WriteString("    ")
-		if err := enc.Encode(&resources[i]); err != nil {
-			return fmt.Errorf("state: encode %s: %w", resources[i].Address, err)
-		}
-		if i < len(resources)-1 {
-			b.Truncate(b.Len() - 1)
-			b.WriteString(",\n")
-		}
-	}
-	return nil
 }
 
 // Decode reads a document and refuses whatever Encode has not written. Resources

@@ -232,10 +232,15 @@ func (s *Store) save(st *State) error {
 	if err != nil {
 		return err
 	}
+	return s.saveDocument(st.Serial, data)
+}
+
+// saveDocument is save for a state that is encoded already.
+func (s *Store) saveDocument(serial uint64, data []byte) error {
 	if err := s.mkdir(s.history); err != nil {
 		return err
 	}
-	if err := durable.WriteFile(s.fsys, s.historyPath(st.Serial), data, 0o600); err != nil {
+	if err := durable.WriteFile(s.fsys, s.historyPath(serial), data, 0o600); err != nil {
 		return fmt.Errorf("state history: %w", err)
 	}
 	if err := durable.WriteFile(s.fsys, s.snapshot, data, 0o600); err != nil {

@@ -93,7 +93,8 @@ func (j *Journal) Append(record []byte) error {
 	if j.torn > 0 {
 		return fmt.Errorf("journal %s: ends in a torn record: remove it before appending", j.path)
 	}
-	line := append(append([]byte(header(record)), record...), '\n')
+	line := make([]byte, 0, headerSize+len(record)+1)
+	line = append(append(append(line, header(record)...), record...), '\n')
 	if err := j.append(line); err != nil {
 		j.torn = len(line)
 		return fmt.Errorf("journal %s: append: %w", j.path, err)
