@@ -234,7 +234,13 @@ func (s *session) carryOut(g *ground, plan *planner.Plan, do execution) error {
 	// have the collector run all the time.
 	debug.SetMemoryLimit(math.MaxInt64)
 	opt := planner.ApplyOptions{Wait: do.wait, Timeout: do.timeout}
-	err := planner.Apply(s.ctx, plan, g.store, g.runtime, opt, do.report.event)
+	far := newApplied(plan)
+	end := s.progress(far.String)
+	err := planner.Apply(s.ctx, plan, g.store, g.runtime, opt, func(e planner.Event) {
+		far.saw(e)
+		do.report.event(e)
+	})
+	end()
 	if err != nil {
 		return s.failed(g, plan, err)
 	}

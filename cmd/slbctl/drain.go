@@ -23,6 +23,7 @@ func (c *drainCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	defer s.progress(func() string { return s.openTo(client, address) })()
 	if err := client.WaitDrained(s.ctx, address); err != nil {
 		if s.ctx.Err() != nil {
 			return fmt.Errorf("it stays drained, and its connections end by themselves: %w", errInterrupted)
@@ -31,6 +32,25 @@ func (c *drainCmd) Run(s *session) error {
 	}
 	_, err = fmt.Fprintf(s.stdout, "The connections to %s have ended.\n", c.Address)
 	return err
+}
+
+// openTo counts the connections that are still open to what drains.
+func (s *session) openTo(client *control.Client, address string) string {
+	name := address
+	if _, member, ok := spec.SplitBackend(address); ok {
+		name = member
+	}
+	status, err := client.Status(s.ctx)
+	if err != nil {
+		return "waiting for the connections to " + name
+	}
+	open := int64(0)
+	for _, d := range status.Draining {
+		if d.Address == name || strings.HasPrefix(d.Address, name+":") || strings.HasPrefix(name, d.Address+":") {
+			open += d.Connections
+		}
+	}
+	return fmt.Sprintf("%s open to %s", count(open, "connection"), name)
 }
 
 // undrainCmd lets a server that was drained back in.

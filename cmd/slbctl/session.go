@@ -26,6 +26,7 @@ type session struct {
 	ask       bool // there is somebody to ask
 	colorOut  bool // of stdout
 	colorErr  bool // of stderr
+	live      bool // stderr is a terminal on which a line can be written anew
 	width     int  // columns of the terminal; 0 = there is none, and lines stay whole
 }
 
@@ -34,6 +35,7 @@ func newSession(ctx context.Context) *session {
 		ctx: ctx, stdin: os.Stdin, stdout: os.Stdout, stderr: os.Stderr,
 		ask:      term.IsTerminal(int(os.Stdin.Fd())),
 		colorOut: wantColor(os.Stdout, os.Getenv), colorErr: wantColor(os.Stderr, os.Getenv),
+		live:  os.Getenv("TERM") != "dumb" && term.IsTerminal(int(os.Stderr.Fd())),
 		width: columns(os.Stdout, os.Stderr),
 	}
 }

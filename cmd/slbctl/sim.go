@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 
 	"slbctl/sim"
 	"slbctl/spec"
@@ -45,6 +46,9 @@ func (c *simRunCmd) Run(s *session) error {
 		return &usageError{detail: fmt.Sprintf("-record keeps one simulation, and there are %d: name it", len(names)), command: "sim"}
 	}
 	var results []*sim.Result
+	var ran atomic.Int64
+	end := s.progress(func() string { return fmt.Sprintf("%d of %s", ran.Load(), count(int64(len(names)), "simulation")) })
+	defer end()
 	for _, name := range names {
 		if err := context.Cause(s.ctx); err != nil {
 			return err
@@ -54,7 +58,9 @@ func (c *simRunCmd) Run(s *session) error {
 			return err
 		}
 		results = append(results, r)
+		ran.Add(1)
 	}
+	end()
 	if c.JSON {
 		err = sim.WriteJSON(s.stdout, results)
 	} else {
