@@ -135,6 +135,9 @@ func (s *session) planAndApply(f planFlags, do execution, choose func(*ground) e
 		return err
 	}
 	defer func() { err = errors.Join(err, g.unlock()) }()
+	// With the documents of the change on top, the bound of a plan's heap would have the
+	// collector run all the time.
+	debug.SetMemoryLimit(math.MaxInt64)
 	if choose != nil {
 		if err := choose(g); err != nil {
 			return err
@@ -230,9 +233,6 @@ func stillThere(store *state.Store, next *state.State) error {
 
 // carryOut applies a plan and tells how it went.
 func (s *session) carryOut(g *ground, plan *planner.Plan, do execution) error {
-	// A plan's heap was bounded; with the documents of the change on top, the bound would
-	// have the collector run all the time.
-	debug.SetMemoryLimit(math.MaxInt64)
 	opt := planner.ApplyOptions{Wait: do.wait, Timeout: do.timeout}
 	far := newApplied(plan)
 	end := s.progress(far.String)
