@@ -98,7 +98,7 @@ func (d *daemon) Apply(ctx context.Context, r planner.Request, report func(plann
 		Generation: r.Generation, Base: r.Base, Hash: r.Hash,
 		Config: r.Config, Renamed: r.Renamed, OnlyNames: r.OnlyNames, Wait: r.Wait, Timeout: r.Timeout,
 		IgnoreExpectations: r.IgnoreExpectations,
-		Canary: r.Canary, CanaryPause: r.CanaryPause,
+		Canary:             r.Canary, CanaryPause: r.CanaryPause,
 	}
 	err = client.Apply(ctx, request, func(e control.Event) { report(planner.Event(e)) })
 	return asPlanned(err, r.Base)
