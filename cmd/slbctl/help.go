@@ -71,12 +71,12 @@ var pages = map[string]page{
 			"slbctl plan -refresh-only       what was changed by hand",
 		}},
 	"apply": {
-		text: "Plans, shows the plan, asks, and carries it out: whole or not at all, without losing a request. Starts the runtime when it does not run. When servers do not get well in time, or real requests do not meet an expectation that is live, everything is rolled back and the exit code is 3. A saved plan is applied without a question, if everything is as it was when it was made. With -canary traffic moves in steps, until a server that gains falls ill, or fails more than the others.",
+		text: "Plans, shows the plan, asks, and carries it out: whole or not at all, without losing a request. Starts the runtime when it does not run. When servers do not get well in time, or real requests do not meet an expectation that is live, everything is rolled back and the exit code is 3. A saved plan is applied without a question, if everything is as it was when it was made.",
 		examples: []string{
 			"slbctl apply                 ask first",
 			"slbctl apply -auto-approve   do not ask (CI)",
 			"slbctl apply next.plan       what `slbctl plan -out=next.plan` showed",
-			"slbctl apply -canary=10%,50%   see how a tenth fares, then half, then all",
+			"slbctl apply -canary=10%,50%   a tenth first, and back if that fails",
 		}},
 	"destroy": {
 		text: "Releases everything, or just what is named and what uses its values: a balancer's DNS records go with it, its servers stay. Asks first, and returns when it is drained and gone.",
