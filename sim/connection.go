@@ -11,8 +11,10 @@ import (
 type connection struct {
 	client  balance.Client
 	came    int64
-	stretch int // that counts it: the one it came in
-	pool    int // that it is for, by index in run.pools; -1 = none, or not decided yet
+	stretch *stretch // that counts it: the one it came in
+	demand  int64    // the work that it is, ns
+	done    int64    // when that was done; without a service, when it came to a server
+	pool    int      // that it is for, by index in run.pools; -1 = none, or not decided yet
 	tried   balance.Tried
 	on      int   // the silent server it waits for, in its pool
 	due     int64 // until when
@@ -29,8 +31,9 @@ type connection struct {
 
 // arrive lets a connection come on L4. It is the fast path: nearly every one is served
 // by its first server.
-func (r *run) arrive(clients *clients, index uint64) {
-	c := r.comes()
+func (r *run) arrive(k int, index uint64) {
+	c := r.comes(k, index)
+	clients := r.clients[k]
 	if clients != nil {
 		c.client = balance.Client{Source: clients.source(index), Destination: r.listener.Endpoint}
 	}
@@ -45,9 +48,12 @@ func (r *run) arrive(clients *clients, index uint64) {
 
 // comes begins to count a connection, in the one record that all use while nothing makes
 // them wait. What depends on the protocol, the caller fills in.
-func (r *run) comes() *connection {
+func (r *run) comes(k int, index uint64) *connection {
 	c := &r.coming
-	c.came, c.stretch, c.tried, c.leaves = r.now, len(r.stretches)-1, c.tried[:0], false
+	c.came, c.stretch, c.tried, c.leaves = r.now, r.stretch, c.tried[:0], false
+	if r.demands != nil {
+		c.demand = r.demands[k].draw(index)
+	}
 	return c
 }
 
@@ -80,10 +86,9 @@ func (r *run) try(c *connection) {
 		if !ok {
 			break
 		}
-		switch r.servers[p.first+i].answer() {
+		switch r.servers[p.first+i].answers(r.now) {
 		case accepts:
-			p.state.Done(i)
-			r.finish(c, Served, i)
+			r.serve(p, c, i)
 			return
 		case refuses:
 			p.state.Done(i)
@@ -122,11 +127,14 @@ func (r *run) timeout() {
 
 // finish counts what became of a connection; i is the server of its pool that served it.
 func (r *run) finish(c *connection, o Outcome, i int) {
-	s := &r.stretches[c.stretch]
+	s := c.stretch
 	switch {
 	case o == Served:
 		p := &r.pools[c.pool]
 		s.served[p.first+i]++
+		if s.latency != nil {
+			s.latency.record(c.done - c.came)
+		}
 		if c.visits != nil {
 			if k := c.visits.cookie(c.visitor, c.way); k != nil {
 				r.cookies.give(p, k, c, i, r.now)
@@ -136,6 +144,13 @@ func (r *run) finish(c *connection, o Outcome, i int) {
 		s.routes[c.pool][o]++
 	default:
 		s.lost[o]++
+	}
+	for _, g := range s.gauges {
+		server := 0
+		if c.pool >= 0 {
+			server = r.pools[c.pool].first + i
+		}
+		g.observe(o, server, c.done-c.came)
 	}
 	if c.leaves {
 		r.quota.Connections.Leave()
@@ -148,6 +163,9 @@ func (r *run) finish(c *connection, o Outcome, i int) {
 func (r *run) tell(c *connection, o Outcome, i int) {
 	p := Pick{At: time.Duration(c.came), Client: c.client, Outcome: o, First: c.first, Visitor: c.visitor}
 	if o == Served {
+		if c.stretch.latency != nil {
+			p.Took = time.Duration(c.done - c.came)
+		}
 		p.Backend = r.pools[c.pool].Backends[i].Name
 	}
 	if c.pool >= 0 {

@@ -37,7 +37,7 @@ func TestSimSaysWhatTheCoreSays(t *testing.T) {
 		r.play()
 	})
 	for o := range Outcome(outcomes) {
-		if outcomesSeen[o] == 0 {
+		if outcomesSeen[o] == 0 && o != TimedOut { // which takes a service
 			t.Errorf("no request was %v: the draws are too tame", o)
 		}
 	}

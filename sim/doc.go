@@ -12,6 +12,13 @@
 //   - Connections arrive; each asks the core for a server, takes no time there and
 //     ends. Without an assumed service time no latency is told, and wlc sees only
 //     connections that wait for a server that hangs.
+//   - With a service block a connection, or request, is work for one of its server's
+//     workers, after those that came there before it. Who comes when all workers and the
+//     queue are taken is refused, and tries the next server. Servers at one address share
+//     their workers, a time is drawn once for a connection wherever it goes, probes take
+//     none, and a client has its cookie as soon as its request has found a server. A request
+//     that is not done within the listener's request_timeout is an error (504), and the
+//     server works on it to the end.
 //   - At a listener of HTTP, requests arrive. A client keeps its connection until its
 //     session goes on to the next one, or nothing has come on it for the listener's
 //     idle_timeout, and tries again with its next request when it was not let in. Each
@@ -25,7 +32,8 @@
 //   - A server under fault refuse, or one that is stopped, refuses connections and
 //     probes at once. Under hang it answers neither until they give up: a connection
 //     after 5 s, or a listener's connect_timeout, a probe after its timeout. A SYN lost
-//     to a hang is not repeated.
+//     to a hang is not repeated. Under slow, work takes factor times as long; under flap it
+//     refuses for the first half of each period.
 //   - A connection that failed to reach one server tries the next that the core names,
 //     and is an error when the core names none.
 //   - Probes begin as after an apply: the first of each server at 0, before any
@@ -33,6 +41,6 @@
 //     come first, then the ends of faults, their starts, retries, and new connections.
 //
 // Time is integer nanoseconds and no random number depends on floating-point
-// functions, so a result is a function of configuration, scenario and seed, byte
+// functions that differ between machines, so a result is a function of configuration, scenario and seed, byte
 // for byte, on any machine.
 package sim

@@ -10,6 +10,7 @@ const (
 	probeStarts
 	faultEnds
 	faultStarts
+	faultFlips // a flapping server goes or comes back
 	warmupEnds
 	serverWarms // a step of a slow start
 )

@@ -3,11 +3,12 @@ package sim
 // Outcome is what became of a request, or of a connection on L4.
 type Outcome uint8
 
-// The outcomes. Of the requests that no server got, Failed and Dropped are errors: the
+// The outcomes. Of the requests that no server got, Failed, TimedOut and Dropped are errors: the
 // others are answered, or refused, as the configuration wants it.
 const (
 	Served     Outcome = iota
 	Failed             // no server is left: 502, on L4 a reset
+	TimedOut           // no answer within the request_timeout: 504
 	Dropped            // beyond a limit: 503, or a reset when it connects
 	Denied             // by the access list: reset when it connects
 	Redirected         // the client is sent elsewhere
@@ -19,7 +20,7 @@ const (
 
 // String returns the words that messages have for it.
 func (o Outcome) String() string {
-	return [...]string{"served", "failed", "dropped", "denied", "redirected", "not found", "refused"}[o]
+	return [...]string{"served", "failed", "timed out", "dropped", "denied", "redirected", "not found", "refused"}[o]
 }
 
 // status is what the client is answered; 0 where its connection is closed instead.

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"net/netip"
 	"slices"
 
 	"slbctl/runtime/balance"
@@ -13,13 +14,15 @@ type pool struct {
 	state *balance.State
 	table *balance.Table
 	first int // index of its first server in run.servers
+
+	counts bool // what is in flight matters to it
 }
 
 // addPools prepares the pools of the listener, and the first probe of each server.
 func (r *run) addPools(c *spec.Config) {
 	for _, p := range r.listener.Pools() {
 		first := len(r.servers)
-		r.pools = append(r.pools, pool{Pool: p, state: balance.NewState(p, nil), first: first})
+		r.pools = append(r.pools, pool{Pool: p, state: balance.NewState(p, nil), first: first, counts: inFlight(p)})
 		for i, b := range p.Backends {
 			s := server{Backend: &p.Backends[i], check: p.Check, since: longAgo}
 			if b.Instance != "" {
@@ -30,6 +33,32 @@ func (r *run) addPools(c *spec.Config) {
 				r.events.push(event{0, probeStarts, first + i})
 			}
 		}
+	}
+}
+
+// inFlight reports whether a pool chooses by what is in flight.
+func inFlight(p *balance.Pool) bool {
+	switch p.Scheduler {
+	case spec.SchedulerWLC, spec.SchedulerP2C, spec.SchedulerLeast:
+		return true
+	}
+	return slices.ContainsFunc(p.Backends, func(b balance.Backend) bool { return b.MaxConnections > 0 })
+}
+
+// addStations gives the servers of all pools their workers: those of one address have
+// the same ones.
+func (r *run) addStations() {
+	if r.sim.Service == nil {
+		return
+	}
+	known := map[netip.AddrPort]*station{}
+	for i := range r.servers {
+		s := &r.servers[i]
+		if known[s.Endpoint] == nil {
+			known[s.Endpoint] = newStation(r.sim.Service)
+			r.stations = append(r.stations, known[s.Endpoint])
+		}
+		s.station = known[s.Endpoint]
 	}
 }
 

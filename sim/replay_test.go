@@ -19,8 +19,8 @@ func replaying(c *spec.Config, log string) *spec.Config {
 	return c
 }
 
-// brief is what a replay must have in common with what it replays.
-func brief(p Pick) string {
+// essence is what a replay must have in common with what it replays.
+func essence(p Pick) string {
 	return fmt.Sprint(p.At, " ", p.Client.Source.Addr(), " ", p.Host, p.Path, " ", p.Outcome, " ", p.Backend, " ", p.Route)
 }
 
@@ -50,10 +50,10 @@ func TestRecordAndReplay(t *testing.T) {
 			day(c).Duration, day(c).Faults = count, fault
 			path := filepath.Join(t.TempDir(), "day.trace")
 			var want, got []string
-			r := run1(t, c, Options{Record: path, Observe: func(p Pick) { want = append(want, brief(p)) }})
+			r := run1(t, c, Options{Record: path, Observe: func(p Pick) { want = append(want, essence(p)) }})
 			c = replaying(config(), path)
 			day(c).Duration, day(c).Faults = count, fault
-			again := run1(t, c, Options{Observe: func(p Pick) { got = append(got, brief(p)) }})
+			again := run1(t, c, Options{Observe: func(p Pick) { got = append(got, essence(p)) }})
 			if !slices.Equal(got, want) {
 				t.Errorf("%d picks of the replay differ from %d recorded ones", len(got), len(want))
 				for i := range min(len(got), len(want)) {

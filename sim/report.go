@@ -56,6 +56,9 @@ func (r *Result) text(b *strings.Builder, color bool) {
 			requests(b, t.Mix)
 		}
 	}
+	if r.service != nil {
+		b.WriteString("  " + service(r.service) + "\n")
+	}
 	b.WriteString("\n")
 	r.table(b)
 	if len(r.Expectations) > 0 {
@@ -74,6 +77,11 @@ func session(s *spec.Session) string {
 		return "sessions without end, " + cookies
 	}
 	return fmt.Sprintf("sessions of %s, %s, on %s", count(s.Requests, "request"), cookies, count(max(s.Connections, 1), "connection"))
+}
+
+// service says what each server does.
+func service(s *spec.Service) string {
+	return fmt.Sprintf("each server: %s %s on average, %s, %d may wait", s.Distribution, s.Time, count(s.Workers, "worker"), s.Queue)
 }
 
 // requests lists what is asked for.
@@ -132,6 +140,32 @@ func (r *Result) table(b *strings.Builder) {
 		for k := range w.Routes {
 			rows = append(rows, r.route(&w.Routes[(k+1)%len(w.Routes)])...) // what no rule takes comes last
 		}
+	}
+	writeTable(b, rows)
+	if r.service != nil {
+		b.WriteString("\n")
+		r.latencies(b)
+	}
+}
+
+// latencies lists what the windows say of time.
+func (r *Result) latencies(b *strings.Builder) {
+	rows := [][]string{{"window", "p50", "p90", "p99", "p99.9", "max", "busiest server"}}
+	for _, w := range r.Windows {
+		if w.Latency == nil {
+			continue
+		}
+		l, busiest := w.Latency, Backend{}
+		for _, s := range w.Backends {
+			if s.Utilisation != nil && (busiest.Utilisation == nil || *s.Utilisation > *busiest.Utilisation) {
+				busiest = s
+			}
+		}
+		row := []string{w.Name, brief(l.P50), brief(l.P90), brief(l.P99), brief(l.P999), brief(l.Max), ""}
+		if busiest.Utilisation != nil {
+			row[6] = fmt.Sprintf("%s %.1f%%", busiest.Address, 100**busiest.Utilisation)
+		}
+		rows = append(rows, row)
 	}
 	writeTable(b, rows)
 }

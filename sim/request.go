@@ -8,10 +8,11 @@ import (
 
 // ask lets the client of an arrival make a request, in the order in which the live
 // balancer decides: who may connect, who may ask, which rule, which server.
-func (r *run) ask(v *visits, index uint64) {
+func (r *run) ask(k int, index uint64) {
+	v := r.visits[k]
 	client, w := v.whose(index), v.asks(index)
 	n := v.next(client)
-	c := r.comes()
+	c := r.comes(k, index)
 	c.pool, c.sticky, c.visits, c.visitor, c.way, c.first = -1, balance.NoBackend, v, client, w, v.made != nil && n == 0
 	if r.observe != nil {
 		c.client = balance.Client{Source: netip.AddrPortFrom(v.address(client), v.port(index)), Destination: r.listener.Endpoint}
@@ -20,8 +21,8 @@ func (r *run) ask(v *visits, index uint64) {
 		r.finish(c, o, 0)
 		return
 	}
-	if k := v.cookie(client, w); k != nil {
-		c.sticky = r.cookies.backend(w.route, k, r.now)
+	if cookie := v.cookie(client, w); cookie != nil {
+		c.sticky = r.cookies.backend(w.route, cookie, r.now)
 	}
 	r.try(c)
 }

@@ -1,8 +1,6 @@
 package sim
 
 import (
-	"fmt"
-
 	"slbctl/runtime/balance"
 	"slbctl/runtime/expect"
 	"slbctl/spec"
@@ -20,6 +18,7 @@ type Result struct {
 
 	listener *balance.Listener
 	traffic  []spec.Traffic
+	service  *spec.Service
 }
 
 // Window counts the requests, on L4 connections, that came in a part of the time after
@@ -29,9 +28,10 @@ type Window struct {
 	Denied   int64     `json:"denied"`   // by the access list
 	Dropped  int64     `json:"dropped"`  // of the errors, those beyond a limit
 	Errors   int64     `json:"errors"`   // nobody has served them, though somebody should
-	// Latency is null: without an assumed service time there is none to tell.
-	Latency *struct{} `json:"latency"`
-	Name    string    `json:"name"`
+	// Latency is of what was served. It is null without an assumed service time, for
+	// then there is none to tell.
+	Latency *Latency `json:"latency"`
+	Name    string   `json:"name"`
 	// Redirected requests were sent elsewhere, unrouted ones answered with 404 or 400.
 	Redirected int64   `json:"redirected"`
 	Requests   int64   `json:"requests"` // served ones, errors, and the three kinds of others
@@ -59,8 +59,38 @@ type Backend struct {
 	Address  string  `json:"address"`
 	Requests int64   `json:"requests"`
 	Share    float64 `json:"share"` // of what was served
+	// Utilisation is how much of the window's time its workers worked; null in routes,
+	// and without a service block.
+	Utilisation *float64 `json:"utilisation"`
 
 	instance string
+}
+
+// Latency is how long the requests of a window took, in seconds from when they came to when
+// their server was done. All but the maximum are right to 1/256 of themselves.
+type Latency struct {
+	Max  float64 `json:"max"`
+	P50  float64 `json:"p50"`
+	P90  float64 `json:"p90"`
+	P99  float64 `json:"p99"`
+	P999 float64 `json:"p999"`
+}
+
+// newLatency tells of what was served; of nothing there is nothing to tell.
+func newLatency(h *histogram) *Latency {
+	if h.n == 0 {
+		return nil
+	}
+	at := func(permille int64) float64 { return float64(h.quantile(permille)) / 1e9 }
+	return &Latency{Max: float64(h.max) / 1e9, P50: at(500), P90: at(900), P99: at(990), P999: at(999)}
+}
+
+// use says that the backend's workers have worked so long of the time they had.
+func (b *Backend) use(worked, time int64) {
+	if time > 0 {
+		used := float64(worked) / float64(time)
+		b.Utilisation = &used
+	}
 }
 
 // Expectation is an expect block and what became of it.
@@ -91,48 +121,4 @@ func (r *Result) Verdict() Verdict {
 		worst = worst.Worse(e.Verdict)
 	}
 	return worst
-}
-
-// judge holds the counts of a window against an expectation. Counts of virtual
-// traffic are exact, so bounds are too.
-func judge(e *spec.Expect, windows []Window, what string) Expectation {
-	w := windowOf(e.During, windows)
-	part, whole := w.counted(e)
-	if whole == 0 {
-		detail := fmt.Sprintf("no %s in %s to judge by", what, w.Name)
-		if w.Requests > 0 {
-			detail = fmt.Sprintf("none of the %s in %s was served", count(int(w.Requests), what), w.Name)
-		}
-		return expect.Nothing(e, detail)
-	}
-	observed := float64(part) / float64(whole)
-	if expect.Counts(e.Metric) {
-		observed = float64(part)
-	}
-	return expect.Judge(e, observed, expect.Told(e.Metric, part, whole, what)+" in "+w.Name)
-}
-
-// counted is what an expectation is about: a part, and what it is a part of.
-func (w *Window) counted(e *spec.Expect) (part, whole int64) {
-	switch e.Metric {
-	case spec.MetricUnrouted:
-		return w.Unrouted, w.Requests
-	case spec.MetricShare:
-		for _, b := range w.Backends {
-			if b.instance == e.Of {
-				part += b.Requests
-			}
-		}
-		return part, w.served()
-	}
-	return w.Errors, w.Requests
-}
-
-func windowOf(name string, windows []Window) *Window {
-	for i := range windows {
-		if windows[i].Name == name {
-			return &windows[i]
-		}
-	}
-	return &windows[0] // during is "all" unless it is written
 }

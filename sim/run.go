@@ -33,6 +33,7 @@ type Options struct {
 // Pick is what became of one connection, or of one request.
 type Pick struct {
 	At      time.Duration // when it came
+	Took    time.Duration // until its server was done; 0 where servers take no time
 	Client  balance.Client
 	Outcome Outcome
 	Backend string // empty if no server took it
@@ -101,10 +102,17 @@ type run struct {
 	hangups  queue[hangup]
 	coming   connection // the one that is looked at, unless it has waited
 
-	warm      bool // the warm-up is over
-	moved     bool // a window may have opened or closed
+	// Of a service block.
+	demands    []*demands // by stream
+	stations   []*station
+	departures departures
+
+	gauges    [][]*gauge // by expectation; nil where the count is exact
+	warm      bool       // the warm-up is over
+	moved     bool       // a window may have opened or closed
 	requests  int64
-	stretches []stretch
+	stretches []*stretch
+	stretch   *stretch // that counts who comes now
 }
 
 func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
@@ -127,6 +135,7 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 		r.seed = *opt.Seed
 	}
 	r.addPools(c)
+	r.addStations()
 	for k := range sim.Faults {
 		f := newFault(&sim.Faults[k], r.servers)
 		r.faults = append(r.faults, f)
@@ -135,6 +144,7 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 			r.events.push(event{int64(f.At + f.For), faultEnds, k})
 		}
 	}
+	r.addGauges()
 	r.events.push(event{int64(sim.Warmup), warmupEnds, 0})
 	if spec.L7(l.Protocol) {
 		r.patience, r.cookies = int64(l.ConnectTimeout), newCookies(r.pools)
@@ -152,6 +162,9 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 // addTraffic prepares a stream; log is what it replays, nil for one that is drawn.
 func (r *run) addTraffic(t *spec.Traffic, log *replay) {
 	l := r.listener
+	if r.sim.Service != nil {
+		r.demands = append(r.demands, newDemands(r.sim.Service, t.Name, r.seed))
+	}
 	if log != nil {
 		r.replays = append(r.replays, log)
 		r.arrivals = append(r.arrivals, log.arrivals())
@@ -220,14 +233,17 @@ func (r *run) play() {
 			r.advance(a.next)
 		}
 		r.now = a.next
+		r.depart(r.now)
 		r.requests++
 		if r.visits != nil {
-			r.ask(r.visits[k], a.index)
+			r.ask(k, a.index)
 		} else {
-			r.arrive(r.clients[k], a.index)
+			r.arrive(k, a.index)
 		}
 		a.step(a)
 	}
+	r.depart(int64(r.sim.Duration))
+	r.closeStretch(int64(r.sim.Duration))
 	for !r.waiting.empty() { // connections that still wait for a silent server
 		r.advance(r.waiting.head().due)
 	}
@@ -260,6 +276,7 @@ func (r *run) advance(until int64) {
 		if !r.waiting.empty() {
 			r.now = min(r.now, r.waiting.head().due)
 		}
+		r.depart(r.now)
 		rebuild := false
 		for len(r.events) > 0 && r.events[0].at == r.now {
 			rebuild = r.happen(r.events.pop()) || rebuild
@@ -291,10 +308,10 @@ func (r *run) settle() {
 func (r *run) result() *Result {
 	res := &Result{
 		Name: r.sim.Name, Seed: r.seed, Requests: r.requests, VirtualSeconds: r.sim.Duration.Seconds(),
-		Windows: r.windows(), listener: r.listener, traffic: r.sim.Traffic,
+		Windows: r.windows(), listener: r.listener, traffic: r.sim.Traffic, service: r.sim.Service,
 	}
 	for k := range r.sim.Expects {
-		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], res.Windows, what(r.listener)))
+		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], r.gauges[k], res.Windows, what(r.listener)))
 	}
 	return res
 }

@@ -16,6 +16,9 @@ type server struct {
 	stopped bool
 	refuse  int // faults of each mode that it is under
 	hang    int
+	slow    int
+	factor  float64  // how much longer its work takes then
+	station *station // nil = work takes no time
 
 	verdict balance.Verdict
 	since   int64 // when the verdict last changed
@@ -51,12 +54,23 @@ func (s *server) answer() answer {
 	return accepts
 }
 
+// answers is what a SYN of a client gets: a server all of whose workers and queue are
+// taken refuses, too. Probes take no place in it.
+func (s *server) answers(now int64) answer {
+	a := s.answer()
+	if a == accepts && s.station != nil && s.station.full(now) {
+		return refuses
+	}
+	return a
+}
+
 // fault is one fault block and its window.
 type fault struct {
 	*spec.Fault
 	servers []int
 	over    bool  // the accident itself
 	end     int64 // when it was over
+	down    bool  // a flapping server, at the moment
 	open    bool  // its window
 	well    []bool
 }
@@ -100,6 +114,12 @@ func (r *run) happen(e event) (rebuild bool) {
 		return r.probed(e.index, false)
 	case faultStarts, faultEnds:
 		r.strike(r.faults[e.index], e.kind == faultStarts)
+		if f := r.faults[e.index]; f.Mode == spec.FaultFlap && !f.over {
+			r.events.push(event{r.now + int64(f.Period)/2, faultFlips, e.index})
+		}
+	case faultFlips:
+		r.flip(e.index)
+		return false
 	case warmupEnds:
 		r.warm = true
 	case serverWarms:
@@ -142,10 +162,47 @@ func (r *run) strike(f *fault, begins bool) {
 		step = -1
 	}
 	for _, i := range f.servers {
-		if f.Mode == spec.FaultHang {
-			r.servers[i].hang += step
-		} else {
-			r.servers[i].refuse += step
+		s := &r.servers[i]
+		switch f.Mode {
+		case spec.FaultHang:
+			s.hang += step
+		case spec.FaultSlow:
+			s.slow += step
+			r.slow(i)
+		case spec.FaultFlap:
+			if begins || f.down {
+				s.refuse += step
+			}
+		default:
+			s.refuse += step
+		}
+	}
+	f.down = begins
+}
+
+// flip takes the servers of a flapping fault down, or brings them back, for half a period.
+func (r *run) flip(k int) {
+	f, step := r.faults[k], 1
+	if f.over {
+		return
+	}
+	if f.down {
+		step = -1
+	}
+	for _, i := range f.servers {
+		r.servers[i].refuse += step
+	}
+	f.down = !f.down
+	r.events.push(event{r.now + int64(f.Period)/2, faultFlips, k})
+}
+
+// slow finds out how slow a server is under all its faults.
+func (r *run) slow(i int) {
+	s := &r.servers[i]
+	s.factor = 1
+	for _, f := range r.faults {
+		if f.Mode == spec.FaultSlow && f.open && !f.over && slices.Contains(f.servers, i) {
+			s.factor *= f.Factor
 		}
 	}
 }

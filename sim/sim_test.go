@@ -443,7 +443,7 @@ func TestExpectations(t *testing.T) {
 	}
 	windows := append(run1(t, c, Options{}).Windows, Window{Name: "warm"}, Window{Name: "dark", Requests: 500, Errors: 500})
 	for _, k := range cases {
-		got := judge(&k.expect, windows, "connection")
+		got := judge(&k.expect, nil, windows, "connection")
 		if got.Verdict != k.want || got.Detail != k.detail || got.Wanted != k.wanted {
 			t.Errorf("%s %s: %s, %q, wanted %q", k.expect.Metric, k.expect.During, got.Verdict, got.Detail, got.Wanted)
 		}

@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"slices"
+
 	"slbctl/runtime/balance"
 	"slbctl/spec"
 )
@@ -12,6 +14,14 @@ type stretch struct {
 	served  []int64 // by server
 	routes  []tally // by pool: what is not served
 	lost    tally   // what never came to a pool
+
+	gauges []*gauge // that watch one of the windows
+
+	// Of a service block.
+	latency *histogram // of what was served
+	span    int64      // how long it lasted, ns
+	busy    []int64    // by server: what its workers have worked meanwhile, ns
+	since   int64
 }
 
 // tally counts outcomes.
@@ -30,47 +40,94 @@ func (t *tally) requests() (n int64) {
 	return n
 }
 
-func (t *tally) errors() int64   { return t[Failed] + t[Dropped] }
+func (t *tally) errors() int64   { return t[Failed] + t[TimedOut] + t[Dropped] }
 func (t *tally) unrouted() int64 { return t[NotFound] + t[Refused] }
 
-// openStretch begins counting anew if other windows are open than so far.
+// openStretch counts from now on for the windows that are open. Windows that were open
+// together before have their counts already, so that there are as many as combinations.
 func (r *run) openStretch() {
-	s := stretch{served: make([]int64, len(r.servers)), routes: make([]tally, len(r.pools))}
+	r.closeStretch(r.now)
+	var windows []int
 	if r.warm {
-		s.windows = append(s.windows, 0)
+		windows = append(windows, 0)
 		for k, f := range r.faults {
 			if f.open {
-				s.windows = append(s.windows, firstFault+k)
+				windows = append(windows, firstFault+k)
 			}
 		}
-		if len(s.windows) == 1 {
-			s.windows = append(s.windows, 1)
+		if len(windows) == 1 {
+			windows = append(windows, 1)
 		}
 	}
-	r.stretches = append(r.stretches, s)
+	k := slices.IndexFunc(r.stretches, func(s *stretch) bool { return slices.Equal(s.windows, windows) })
+	if k < 0 {
+		k = len(r.stretches)
+		r.stretches = append(r.stretches, r.newStretch(windows))
+	}
+	r.stretch = r.stretches[k]
+	r.stretch.since = r.now
+	r.work(-1, r.now)
+}
+
+func (r *run) newStretch(windows []int) *stretch {
+	s := &stretch{windows: windows, served: make([]int64, len(r.servers)), routes: make([]tally, len(r.pools))}
+	for _, pair := range r.gauges {
+		for _, g := range pair {
+			if slices.Contains(windows, g.window) {
+				s.gauges = append(s.gauges, g)
+			}
+		}
+	}
+	if r.sim.Service != nil {
+		s.latency, s.busy = &histogram{}, make([]int64, len(r.servers))
+	}
+	return s
+}
+
+// closeStretch ends the time of the stretch that is open.
+func (r *run) closeStretch(now int64) {
+	if r.stretch != nil {
+		r.stretch.span += now - r.stretch.since
+		r.work(1, now)
+	}
+}
+
+// work adds what the servers have worked up to now to the open stretch, or takes it away.
+func (r *run) work(sign, now int64) {
+	for i := range r.stretch.busy {
+		r.stretch.busy[i] += sign * r.servers[i].station.busy(now)
+	}
 }
 
 // firstFault is where the windows of faults begin, after "all" and "steady".
 const firstFault = 2
 
-// windows adds the stretches up.
-func (r *run) windows() []Window {
+func (r *run) windowNames() []string {
 	names := []string{spec.DuringAll, spec.DuringSteady}
 	for _, f := range r.faults {
 		names = append(names, f.Name)
 	}
-	totals := make([]stretch, len(names))
+	return names
+}
+
+// windowIndex finds a window by its name; "all" stands for none.
+func (r *run) windowIndex(name string) int { return max(0, slices.Index(r.windowNames(), name)) }
+
+// windows adds the stretches up.
+func (r *run) windows() []Window {
+	names := r.windowNames()
+	totals := make([]*stretch, len(names))
 	for w := range totals {
-		totals[w] = stretch{served: make([]int64, len(r.servers)), routes: make([]tally, len(r.pools))}
+		totals[w] = r.newStretch(nil)
 	}
-	for k := range r.stretches {
-		for _, w := range r.stretches[k].windows {
-			totals[w].add(&r.stretches[k])
+	for _, s := range r.stretches {
+		for _, w := range s.windows {
+			totals[w].add(s)
 		}
 	}
 	out := make([]Window, len(names))
 	for w, name := range names {
-		out[w] = r.window(name, &totals[w])
+		out[w] = r.window(name, totals[w])
 	}
 	return out
 }
@@ -82,6 +139,14 @@ func (s *stretch) add(other *stretch) {
 	}
 	for i, n := range other.served {
 		s.served[i] += n
+	}
+	if s.latency == nil {
+		return
+	}
+	s.latency.add(other.latency)
+	s.span += other.span
+	for i, n := range other.busy {
+		s.busy[i] += n
 	}
 }
 
@@ -102,6 +167,12 @@ func (r *run) window(name string, total *stretch) Window {
 		served[place[i]] += n
 	}
 	w.Backends = shares(backends, served)
+	if total.latency != nil {
+		w.Latency = newLatency(total.latency)
+		for i, n := range total.busy {
+			w.Backends[place[i]].use(n, total.span*int64(r.sim.Service.Workers))
+		}
+	}
 	if spec.L7(r.listener.Protocol) {
 		for k := range r.pools {
 			w.Routes = append(w.Routes, r.route(k, total))

@@ -350,8 +350,19 @@ type Simulation struct {
 	Warmup   time.Duration
 	Seed     uint64
 	Traffic  []Traffic
+	Service  *Service // nil = servers take no time
 	Faults   []Fault
 	Expects  []Expect
+}
+
+// Service is what each server is assumed to do with a connection or request: it queues,
+// first come first served, until one of the workers has time for it.
+type Service struct {
+	Time         time.Duration // mean
+	Distribution string        // ServiceConstant, ServiceExponential or ServiceLognormal
+	Sigma        float64       // of the logarithm; lognormal only
+	Workers      int
+	Queue        int // how many may wait; who comes then is refused
 }
 
 // Traffic is one stream of arrivals.
@@ -395,20 +406,22 @@ type Fault struct {
 	For     time.Duration // 0 = until the end
 	Targets []string      // resource addresses of instances
 	Zone    string        // or every instance of a zone
-	Mode    string        // FaultRefuse or FaultHang
+	Mode    string        // FaultRefuse, FaultHang, FaultSlow or FaultFlap
+	Factor  float64       // how much longer a slow server takes
+	Period  time.Duration // of a flapping server, which refuses for the first half of each
 }
 
 // Expect is a bound that a simulation's result must keep, or what a balancer gives.
 type Expect struct {
 	Name   string
-	Metric string // share, errors, error_rate, unrouted
-	Of     string // resource address of an instance; share only
-	Min    *float64
+	Metric string   // share, errors, error_rate, unrouted, p50, p99, p999 or utilisation
+	Of     string   // resource address of an instance; share and utilisation only
+	Min    *float64 // of p50, p99 and p999 in seconds
 	Max    *float64
 	During string // steady, all, or the name of a fault; of a balancer: all, steady, or a Loss
-	// Of balancers.
-	Live       bool    // real requests are held to it after each apply
-	Confidence float64 // that samples of these are judged with
+	Live   bool   // of balancers: real requests are held to it after each apply
+	// Confidence is how sure a verdict must be where what is observed is a sample.
+	Confidence float64
 }
 
 // Test is a request and what must become of it.
@@ -501,11 +514,22 @@ const (
 
 	FaultRefuse = "refuse"
 	FaultHang   = "hang"
+	FaultSlow   = "slow"
+	FaultFlap   = "flap"
+
+	ServiceConstant    = "constant"
+	ServiceExponential = "exponential"
+	ServiceLognormal   = "lognormal"
 
 	MetricShare     = "share"
 	MetricErrors    = "errors"
 	MetricErrorRate = "error_rate"
 	MetricUnrouted  = "unrouted"
+	MetricP50       = "p50"
+	MetricP99       = "p99"
+	MetricP999      = "p999"
+
+	MetricUtilisation = "utilisation"
 
 	DuringAll    = "all"
 	DuringSteady = "steady"

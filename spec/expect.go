@@ -34,7 +34,7 @@ var balancerExpectBlock = &block{
 		bind("metric", balancerMetric, func(e *Expect) *string { return &e.Metric }, required),
 		bind("confidence", number(0.5, 0.999999), func(e *Expect) *float64 { return &e.Confidence }, fallback(DefaultConfidence)),
 		bind("live", boolean, func(e *Expect) *bool { return &e.Live }, fallback(false)),
-	}, slices.DeleteFunc(slices.Clone(expectBlock.attributes), func(a attribute) bool { return a.name == "metric" })...),
+	}, slices.DeleteFunc(slices.Clone(expectBlock.attributes), func(a attribute) bool { return a.name == "metric" || a.name == "confidence" })...),
 	finish: func(d *decoder, s *site, target any) {
 		finishExpect(d, s, target)
 		if e := target.(*Expect); s.has("confidence") && !e.Live {

@@ -20,70 +20,12 @@ var simulationBlock = &block{
 	},
 	blocks: []child{
 		atLeastOne(many(trafficBlock, func(s *Simulation) *[]Traffic { return &s.Traffic })),
+		perhaps(serviceBlock, func(s *Simulation) **Service { return &s.Service }),
 		many(faultBlock, func(s *Simulation) *[]Fault { return &s.Faults }),
 		many(expectBlock, func(s *Simulation) *[]Expect { return &s.Expects }),
 	},
-	laterBlock: []string{"service", "change"},
+	laterBlock: []string{"change"},
 	finish:     finishSimulation,
-}
-
-var faultBlock = &block{
-	name:   "fault",
-	labels: []attribute{bind("name", text, func(f *Fault) *string { return &f.Name })},
-	attributes: []attribute{
-		bind("at", duration(0, longest), func(f *Fault) *time.Duration { return &f.At }, required),
-		bind("for", duration(0, longest), func(f *Fault) *time.Duration { return &f.For }, fallback("0s")),
-		bind("target", list(text, 1), func(f *Fault) *[]string { return &f.Targets }, reference("instance"), fallback([]any{})),
-		bind("zone", bounded(64), func(f *Fault) *string { return &f.Zone }, fallback("")),
-		bind("mode", word([]string{FaultRefuse, FaultHang}, "slow", "errors", "flap"), func(f *Fault) *string { return &f.Mode }, fallback(FaultRefuse)),
-	},
-	finish: func(d *decoder, s *site, _ any) {
-		switch target, zone := s.has("target"), s.has("zone"); {
-		case target && zone:
-			d.errorf(s.at("zone"), "Two targets", "Keep one of them.", "A fault has a target or a zone.")
-		case !target && !zone:
-			d.errorf(s.rng, "Fault without target", "Write target = instance.NAME, or zone = \"...\".", "A fault needs a target or a zone.")
-		}
-	},
-}
-
-var expectBlock = &block{
-	name:   "expect",
-	labels: []attribute{bind("name", text, func(e *Expect) *string { return &e.Name })},
-	attributes: []attribute{
-		bind("metric", word([]string{MetricShare, MetricErrors, MetricErrorRate, MetricUnrouted}, "p50", "p99", "p999", "clients_moved", "utilisation"),
-			func(e *Expect) *string { return &e.Metric }, required),
-		bind("of", text, func(e *Expect) *string { return &e.Of }, reference("instance"), fallback("")),
-		bind("min", optional(number(0, 1e15)), func(e *Expect) **float64 { return &e.Min }),
-		bind("max", optional(number(0, 1e15)), func(e *Expect) **float64 { return &e.Max }),
-		bind("during", text, func(e *Expect) *string { return &e.During }, fallback(DuringAll)),
-	},
-	later:  []string{"confidence", "live"},
-	finish: finishExpect,
-}
-
-func finishExpect(d *decoder, s *site, target any) {
-	e := target.(*Expect)
-	switch {
-	case e.Metric == MetricShare && !s.has("of"):
-		d.errorf(s.at("metric"), "Share of what?", "Write of = instance.NAME.", "The metric share needs of.")
-	case e.Metric != MetricShare && s.has("of"):
-		d.errorf(s.at("of"), "Unused argument", "Remove it, or write metric = \"share\".", "Only the metric share has of.")
-	}
-	switch {
-	case e.Min == nil && e.Max == nil:
-		d.errorf(s.rng, "Expectation without bound", "Write min, max or both.", "An expectation needs a bound to hold.")
-	case e.Min != nil && e.Max != nil && *e.Min > *e.Max:
-		d.errorf(s.at("min"), "Bounds crossed", "", "min %s is above max %s.", decimal(*e.Min), decimal(*e.Max))
-	}
-	if e.Metric == MetricErrors || e.Metric == MetricUnrouted {
-		return
-	}
-	for name, bound := range map[string]*float64{"min": e.Min, "max": e.Max} {
-		if bound != nil && *bound > 1 {
-			d.errorf(s.at(name), "Out of range", "", "%s of %s is a fraction from 0 to 1, not %s.", name, e.Metric, decimal(*bound))
-		}
-	}
 }
 
 // finishSimulation checks what needs the whole block. The target is checked by
@@ -94,6 +36,7 @@ func finishSimulation(d *decoder, s *site, target any) {
 		d.errorf(s.at("warmup"), "Out of range", "", "warmup %s must be shorter than duration %s.",
 			formatDuration(sim.Warmup), formatDuration(sim.Duration))
 	}
+	d.needService(s, sim)
 	windows := []string{DuringSteady, DuringAll}
 	for n, f := range sim.Faults {
 		place := s.child("fault", n)

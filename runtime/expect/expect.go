@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"math"
 	"strconv"
+	"time"
 
 	"slbctl/spec"
 )
@@ -127,8 +128,11 @@ func Counts(metric string) bool {
 // Wanted says the bounds of an expectation.
 func Wanted(e *spec.Expect) string {
 	bound := percent
-	if Counts(e.Metric) {
+	switch e.Metric {
+	case spec.MetricErrors, spec.MetricUnrouted:
 		bound = number
+	case spec.MetricP50, spec.MetricP99, spec.MetricP999:
+		bound = func(v float64) string { return time.Duration(math.Round(v * 1e9)).String() }
 	}
 	switch {
 	case e.Min != nil && e.Max != nil && *e.Min == *e.Max:

@@ -160,6 +160,10 @@ simulation "s" {
   listener = "tcp:80"           # simulation.listener
   duration = "1m"               # simulation.duration
   # simulation
+  service {
+    time = "8ms" # service.time
+    # service
+  }
   traffic "t" {
     rate    = 10 # traffic.rate
     clients = { count = 10 } # traffic.clients

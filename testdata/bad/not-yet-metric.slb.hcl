@@ -11,7 +11,7 @@ simulation "s" {
   duration = "1m"
   traffic "t" { rate = 10 }
   expect "e" {
-    metric = "p99"
+    metric = "clients_moved"
     max    = 1
   }
 }

@@ -1,0 +1,197 @@
+package sim
+
+import (
+	"math"
+	"math/bits"
+
+	"slbctl/spec"
+)
+
+// demands draws how long connections, or requests, keep a worker. Demand number index of a stream
+// is the same whichever server gets it, so that two configurations meet the same work.
+type demands struct {
+	*spec.Service
+	source source
+	mean   uint64 // ns
+	logs   *[1<<logBits + 1]uint64
+	powers *[1<<logBits + 1]float64
+}
+
+func newDemands(s *spec.Service, stream string, seed uint64) *demands {
+	return &demands{s, newSource(seed, "service "+stream), uint64(s.Time), logTable(), powerTable()}
+}
+
+// draw returns the work of connection number index, ns.
+func (d *demands) draw(index uint64) int64 {
+	switch d.Distribution {
+	case spec.ServiceConstant:
+		return int64(d.mean)
+	case spec.ServiceLognormal:
+		x := float64(d.Sigma*normal(d.logs, d.source.draw(index))) - float64(d.Sigma*d.Sigma)/2
+		return int64(float64(d.mean) * exp(d.powers, x))
+	}
+	hi, lo := bits.Mul64(exponential(d.logs, d.source.draw(index)), d.mean)
+	return int64(hi<<(64-57) | lo>>57)
+}
+
+// station is what serves at one address: some workers and the queue before them. When
+// work comes first and is served first, its end is known when it comes.
+type station struct {
+	free   []int64 // when each worker is; a heap
+	starts []int64 // a ring: when each of those who wait gets a worker
+	first  int
+	size   int
+	work   int64 // all that it has taken, ns
+}
+
+func newStation(s *spec.Service) *station {
+	return &station{free: make([]int64, s.Workers), starts: make([]int64, s.Queue)}
+}
+
+// full reports whether all workers have something to do and the queue is full.
+func (s *station) full(now int64) bool {
+	for s.size > 0 && s.starts[s.first] <= now {
+		if s.first++; s.first == len(s.starts) {
+			s.first = 0
+		}
+		s.size--
+	}
+	return s.free[0] > now && s.size == len(s.starts)
+}
+
+// serve takes work, unless the station is full, and returns when it will be done.
+func (s *station) serve(now, work int64) (done int64) {
+	start := max(now, s.free[0])
+	if start > now {
+		at := s.first + s.size
+		if at >= len(s.starts) {
+			at -= len(s.starts)
+		}
+		s.starts[at] = start
+		s.size++
+	}
+	s.work += work
+	done = min(start+work, math.MaxInt64/4)
+	s.occupy(done)
+	return done
+}
+
+// occupy gives the worker that is free first something to do until then.
+func (s *station) occupy(until int64) {
+	h, k := s.free, 0
+	for {
+		child := 2*k + 1
+		if child >= len(h) {
+			break
+		}
+		if child+1 < len(h) && h[child+1] < h[child] {
+			child++
+		}
+		if h[child] >= until {
+			break
+		}
+		h[k] = h[child]
+		k = child
+	}
+	h[k] = until
+}
+
+// busy is how long its workers have worked up to now, added up: a worker that has
+// something left to do has worked without a break since it got that.
+func (s *station) busy(now int64) int64 {
+	left := int64(0)
+	for _, free := range s.free {
+		left += max(0, free-now)
+	}
+	return s.work - left
+}
+
+// departure is the end of a connection that somebody counts.
+type departure struct {
+	at     int64
+	pool   int32
+	server int32 // of the pool
+	leaves bool  // the client's connection ends, too
+}
+
+// departures is a binary heap by time. What ends at one instant commutes.
+type departures []departure
+
+func (h *departures) push(d departure) {
+	*h = append(*h, d)
+	q := *h
+	k := len(q) - 1
+	for k > 0 && q[(k-1)/2].at > d.at {
+		q[k] = q[(k-1)/2]
+		k = (k - 1) / 2
+	}
+	q[k] = d
+}
+
+func (h *departures) pop() departure {
+	q := *h
+	first, last := q[0], q[len(q)-1]
+	q = q[:len(q)-1]
+	*h = q
+	if len(q) == 0 {
+		return first
+	}
+	k := 0
+	for {
+		child := 2*k + 1
+		if child >= len(q) {
+			break
+		}
+		if child+1 < len(q) && q[child+1].at < q[child].at {
+			child++
+		}
+		if q[child].at >= last.at {
+			break
+		}
+		q[k] = q[child]
+		k = child
+	}
+	q[k] = last
+	return first
+}
+
+// depart ends what is over at the given time.
+func (r *run) depart(now int64) {
+	for len(r.departures) > 0 && r.departures[0].at <= now {
+		d := r.departures.pop()
+		r.pools[d.pool].state.Done(int(d.server))
+		if d.leaves {
+			r.quota.Connections.Leave()
+		}
+	}
+}
+
+// serve has server i of a connection's pool do its work.
+func (r *run) serve(p *pool, c *connection, i int) {
+	if r.sim.Service == nil {
+		p.state.Done(i)
+		r.finish(c, Served, i)
+		return
+	}
+	s, o := &r.servers[p.first+i], Served
+	done := s.station.serve(r.now, s.effort(c.demand))
+	if limit := int64(r.listener.RequestTimeout); c.visits != nil && done-r.now > limit {
+		done, o = r.now+limit, TimedOut // the server works on, for nobody
+	}
+	c.done = done
+	if p.counts || r.limited {
+		r.departures.push(departure{done, int32(c.pool), int32(i), c.leaves})
+		c.leaves = false
+	} else {
+		p.state.Done(i)
+	}
+	r.finish(c, o, i)
+}
+
+// effort is how long the server takes for some work, which is longer under a fault.
+func (s *server) effort(work int64) int64 {
+	if s.slow == 0 {
+		return work
+	}
+	return int64(min(float64(work)*s.factor, math.MaxInt64/4))
+}

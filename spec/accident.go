@@ -1,0 +1,30 @@
+package spec
+
+import "time"
+
+var faultBlock = &block{
+	name:   "fault",
+	labels: []attribute{bind("name", text, func(f *Fault) *string { return &f.Name })},
+	attributes: []attribute{
+		bind("at", duration(0, longest), func(f *Fault) *time.Duration { return &f.At }, required),
+		bind("for", duration(0, longest), func(f *Fault) *time.Duration { return &f.For }, fallback("0s")),
+		bind("target", list(text, 1), func(f *Fault) *[]string { return &f.Targets }, reference("instance"), fallback([]any{})),
+		bind("zone", bounded(64), func(f *Fault) *string { return &f.Zone }, fallback("")),
+		bind("mode", word([]string{FaultRefuse, FaultHang, FaultSlow, FaultFlap}, "errors"), func(f *Fault) *string { return &f.Mode }, fallback(FaultRefuse)),
+		bind("factor", number(1, 1000), func(f *Fault) *float64 { return &f.Factor }, fallback(10.0)),
+		bind("period", duration(shortest, longest), func(f *Fault) *time.Duration { return &f.Period }, fallback("10s")),
+	},
+	finish: func(d *decoder, s *site, fault any) {
+		for _, own := range [][2]string{{"factor", FaultSlow}, {"period", FaultFlap}} {
+			if name, mode := own[0], own[1]; s.has(name) && fault.(*Fault).Mode != mode {
+				d.errorf(s.at(name), "Unused argument", "Remove it, or write mode = \""+mode+"\".", "Only the mode %s has %s.", mode, name)
+			}
+		}
+		switch target, zone := s.has("target"), s.has("zone"); {
+		case target && zone:
+			d.errorf(s.at("zone"), "Two targets", "Keep one of them.", "A fault has a target or a zone.")
+		case !target && !zone:
+			d.errorf(s.rng, "Fault without target", "Write target = instance.NAME, or zone = \"...\".", "A fault needs a target or a zone.")
+		}
+	},
+}

@@ -1,0 +1,22 @@
+instance "a" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {}
+}
+
+simulation "s" {
+  target   = load_balancer.lb
+  duration = "1m"
+  traffic "t" { rate = 10 }
+  service { time = "8ms" }
+  expect "e" {
+    metric = "p99"
+    max    = "fast"
+  }
+  expect "f" {
+    metric     = "p50"
+    max        = true
+    confidence = 1
+  }
+}

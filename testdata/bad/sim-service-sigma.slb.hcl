@@ -1,0 +1,16 @@
+instance "a" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {}
+}
+
+simulation "s" {
+  target   = load_balancer.lb
+  duration = "1m"
+  traffic "t" { rate = 10 }
+  service {
+    time  = "8ms"
+    sigma = 2
+  }
+}
