@@ -52,6 +52,36 @@ func BenchmarkRun(b *testing.B) {
 	}
 }
 
+// BenchmarkService tells CPU ns per connection to servers that take time and are busy for nine
+// tenths of it, latency and utilisation included.
+func BenchmarkService(b *testing.B) {
+	for _, k := range []struct {
+		scheduler string
+		servers   int
+	}{{spec.SchedulerRR, 1}, {spec.SchedulerRR, 16}, {spec.SchedulerSCH, 16}, {spec.SchedulerWLC, 256}, {spec.SchedulerP2C, 256}} {
+		b.Run(fmt.Sprint(k.scheduler, "/", k.servers), func(b *testing.B) {
+			c := queueing(k.scheduler, k.servers, 1, 0.9, spec.ServiceExponential)
+			day(c).Duration = time.Duration(2e6 / day(c).Traffic[0].Rate * 1e9)
+			var connections int64
+			b.ReportAllocs()
+			began := cpu()
+			for b.Loop() {
+				connections += runOf(b, c).requests
+			}
+			b.ReportMetric(float64(cpu()-began)/float64(connections), "cpu-ns/connection")
+		})
+	}
+}
+
+func runOf(b *testing.B, c *spec.Config) *run {
+	r, err := newRun(c, day(c), Options{})
+	if err != nil {
+		b.Fatal(err)
+	}
+	r.play()
+	return r
+}
+
 // BenchmarkWeb tells CPU ns per request of a million clients with sticky cookies, through
 // a listener of HTTP with 40 rules before 16 servers each.
 func BenchmarkWeb(b *testing.B) {

@@ -11,12 +11,16 @@ func (q *queue[T]) head() *T    { return &q.ring[q.first] }
 
 func (q *queue[T]) push(v T) {
 	if q.size == len(q.ring) {
-		grown := make([]T, max(64, 2*q.size))
+		grown := make([]T, max(16, 2*q.size))
 		n := copy(grown, q.ring[q.first:])
 		copy(grown[n:], q.ring[:q.first])
 		q.ring, q.first = grown, 0
 	}
-	q.ring[(q.first+q.size)%len(q.ring)] = v
+	at := q.first + q.size
+	if at >= len(q.ring) {
+		at -= len(q.ring)
+	}
+	q.ring[at] = v
 	q.size++
 }
 
@@ -24,7 +28,9 @@ func (q *queue[T]) pop() T {
 	var none T
 	v := q.ring[q.first]
 	q.ring[q.first] = none
-	q.first = (q.first + 1) % len(q.ring)
+	if q.first++; q.first == len(q.ring) {
+		q.first = 0
+	}
 	q.size--
 	return v
 }

@@ -276,6 +276,7 @@ func TestSlowAndFlappingServers(t *testing.T) {
 func TestMemoryIsBounded(t *testing.T) {
 	allocated := func(scheduler string, n float64) uint64 {
 		c := queueing(scheduler, 4, 2, 0.95, spec.ServiceExponential)
+		day(c).Service.Queue = 64 // full at times in either
 		day(c).Expects = []spec.Expect{{Name: "e", Metric: spec.MetricP99, Max: limit(1), Confidence: 0.99, During: spec.DuringAll}}
 		day(c).Faults = []spec.Fault{{Name: "f", At: 0, Targets: []string{"instance.s0"}, Mode: spec.FaultFlap, Period: time.Duration(n / 50 / day(c).Traffic[0].Rate * 1e9)}}
 		day(c).Duration = time.Duration(n / day(c).Traffic[0].Rate * 1e9)

@@ -37,38 +37,29 @@ func (d *demands) draw(index uint64) int64 {
 // station is what serves at one address: some workers and the queue before them. When
 // work comes first and is served first, its end is known when it comes.
 type station struct {
-	free   []int64 // when each worker is; a heap
-	starts []int64 // a ring: when each of those who wait gets a worker
-	first  int
-	size   int
-	work   int64 // all that it has taken, ns
+	free   []int64      // when each worker is; a heap
+	starts queue[int64] // when each of those who wait gets a worker
+	room   int          // for so many
+	work   int64        // all that it has taken, ns
 }
 
 func newStation(s *spec.Service) *station {
-	return &station{free: make([]int64, s.Workers), starts: make([]int64, s.Queue)}
+	return &station{free: make([]int64, s.Workers), room: s.Queue}
 }
 
 // full reports whether all workers have something to do and the queue is full.
 func (s *station) full(now int64) bool {
-	for s.size > 0 && s.starts[s.first] <= now {
-		if s.first++; s.first == len(s.starts) {
-			s.first = 0
-		}
-		s.size--
+	for !s.starts.empty() && *s.starts.head() <= now {
+		s.starts.pop()
 	}
-	return s.free[0] > now && s.size == len(s.starts)
+	return s.free[0] > now && s.starts.size == s.room
 }
 
 // serve takes work, unless the station is full, and returns when it will be done.
 func (s *station) serve(now, work int64) (done int64) {
 	start := max(now, s.free[0])
 	if start > now {
-		at := s.first + s.size
-		if at >= len(s.starts) {
-			at -= len(s.starts)
-		}
-		s.starts[at] = start
-		s.size++
+		s.starts.push(start)
 	}
 	s.work += work
 	done = min(start+work, math.MaxInt64/4)
