@@ -3,6 +3,7 @@
 # make crash  every point at which commands and daemon can be killed or find the disk full
 # make testssl  what testssl.sh has to say about https listeners
 # make bench  what a plan, a pick, a connection, a simulated request and the import of a log cost
+# make bench-sim  what a simulated connection or request costs, on one core
 # make bench-peers  the same work through slbctl, HAProxy and nginx, side by side
 # make build  bin/slbctl
 
@@ -17,7 +18,7 @@ RACE = $(shell command -v gcc >/dev/null && echo -race)
 # Packages that ./... leaves out because of where they lie.
 TESTDATA = ./testdata ./testdata/bench ./testdata/client ./testdata/wire
 
-.PHONY: build demo test crash testssl lint tools bench bench-peers golden pgo
+.PHONY: build demo test crash testssl lint tools bench bench-sim bench-peers golden pgo
 
 build:
 	$(GO) build -trimpath -o bin/slbctl ./cmd/slbctl
@@ -56,6 +57,9 @@ tools:
 
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./cmd/slbctl ./spec ./planner ./planner/state ./runtime/balance ./runtime/http1 ./runtime/netloop ./runtime/proxy ./sim ./sim/trace
+
+bench-sim:
+	$(GO) test -run '^$$' -bench 'Run|Service|Web' -cpu 1 ./sim
 
 # bench-peers takes a quarter of an hour; ROW=http-64,tcp-bulk selects rows, ROUNDS=n
 # and DURATION=seconds set how often and how long each program is measured. It installs

@@ -145,6 +145,18 @@ func TestErlangB(t *testing.T) {
 	}
 }
 
+// M/M/1/5: one is served, four wait, and who comes then is lost.
+func TestAFullQueueRefuses(t *testing.T) {
+	c := queueing(spec.SchedulerRR, 1, 1, 0.8, spec.ServiceExponential)
+	day(c).Service.Queue = 4
+	day(c).Duration = 500 * time.Second
+	var lost []float64
+	run1(t, c, Options{Observe: func(p Pick) {
+		lost = append(lost, map[Outcome]float64{Failed: 1}[p.Outcome])
+	}})
+	batchMeans(lost).agrees(t, "the part lost", 0.2*math.Pow(0.8, 5)/(1-math.Pow(0.8, 6)), 0.02)
+}
+
 // Power of two choices and the shortest queue, beside a simulation of another make
 // (n, rho and its mean with the half of its 95 % interval).
 func TestSchedulersThatCount(t *testing.T) {
