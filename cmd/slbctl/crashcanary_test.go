@@ -6,7 +6,7 @@ import (
 	"testing"
 )
 
-const canaryConfig = `
+const steppedConfig = `
 runtime {
   network     = "%s"
   port_offset = 8000
@@ -41,7 +41,7 @@ func TestKilledCanary(t *testing.T) {
 	t.Parallel()
 	net := network(t)
 	weights := [2]int{100, 0}
-	config := func() string { return fmt.Sprintf(canaryConfig, net, weights[0], weights[1]) }
+	config := func() string { return fmt.Sprintf(steppedConfig, net, weights[0], weights[1]) }
 	f := newFolder(t, builtFailpoints, config())
 	f.must("apply", "-auto-approve")
 	staged := []string{"apply", "-auto-approve", "-canary=20%,60%", "-canary-pause=150ms"}
@@ -107,10 +107,10 @@ func TestKilledCanary(t *testing.T) {
 func TestInterruptedCanary(t *testing.T) {
 	t.Parallel()
 	net := network(t)
-	f := newFolder(t, builtPlain, fmt.Sprintf(canaryConfig, net, 100, 50))
+	f := newFolder(t, builtPlain, fmt.Sprintf(steppedConfig, net, 100, 50))
 	f.must("apply", "-auto-approve")
 	clients := f.startClients()
-	f.write(fmt.Sprintf(canaryConfig, net, 50, 100))
+	f.write(fmt.Sprintf(steppedConfig, net, 50, 100))
 	before, _ := f.run(nil, "plan")
 	out, code := f.interrupted("of the traffic that moves has moved", "apply", "-auto-approve", "-canary=10%")
 	if code != int(exitInterrupted) || !strings.Contains(out, "nothing was changed") {
