@@ -50,7 +50,7 @@ func (l *loader) functions() map[string]function.Function {
 		"zipmap": stdlib.ZipmapFunc, "alltrue": quantifier(true), "anytrue": quantifier(false),
 
 		"tobool": stdlib.MakeToFunc(cty.Bool), "tonumber": stdlib.MakeToFunc(cty.Number), "tostring": stdlib.MakeToFunc(cty.String),
-		"tolist": stdlib.MakeToFunc(cty.List(cty.DynamicPseudoType)), "toset": stdlib.MakeToFunc(cty.Set(cty.DynamicPseudoType)),
+		"tolist": collection(cty.List, cty.ListVal), "toset": collection(cty.Set, cty.SetVal),
 		"tomap": stdlib.MakeToFunc(cty.Map(cty.DynamicPseudoType)), "try": tryfunc.TryFunc, "can": tryfunc.CanFunc,
 
 		"csvdecode": stdlib.CSVDecodeFunc, "jsondecode": jsonDecodeFunc, "jsonencode": stdlib.JSONEncodeFunc,
@@ -64,6 +64,42 @@ func (l *loader) functions() map[string]function.Function {
 		"file": l.files.function(), "templatefile": l.templateFile(),
 		"sensitive": sensitiveFunc, "nonsensitive": nonsensitiveFunc,
 	}
+}
+
+// collection converts to a list or set. The conversion of the library compares the types
+// of all elements with each other, which takes a minute for 50,000 of them; where they are
+// all of one plain type, as names are, there is nothing to find out.
+func collection(of func(cty.Type) cty.Type, value func([]cty.Value) cty.Value) function.Function {
+	general := stdlib.MakeToFunc(of(cty.DynamicPseudoType))
+	return function.New(&function.Spec{
+		Params: general.Params(),
+		Type: func(args []cty.Value) (cty.Type, error) {
+			if element, ok := plainElements(args[0]); ok {
+				return of(element), nil
+			}
+			return general.ReturnTypeForValues(args)
+		},
+		Impl: func(args []cty.Value, _ cty.Type) (cty.Value, error) {
+			if _, ok := plainElements(args[0]); ok {
+				return value(args[0].AsValueSlice()), nil
+			}
+			return general.Call(args)
+		},
+	})
+}
+
+// plainElements returns the one primitive type of all elements of a tuple.
+func plainElements(v cty.Value) (cty.Type, bool) {
+	if !v.Type().IsTupleType() || v.IsNull() || !v.IsWhollyKnown() || v.ContainsMarked() || v.LengthInt() == 0 {
+		return cty.NilType, false
+	}
+	types := v.Type().TupleElementTypes()
+	for _, t := range types {
+		if !t.IsPrimitiveType() || !t.Equals(types[0]) {
+			return cty.NilType, false
+		}
+	}
+	return types[0], true
 }
 
 // fixed makes a function of parameters that are known when it is called.

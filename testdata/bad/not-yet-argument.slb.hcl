@@ -10,8 +10,8 @@ simulation "s" {
   duration = "1m"
   traffic "t" { rate = 10 }
   expect "e" {
-    metric     = "errors"
-    max        = 0
-    confidence = 0.99
+    metric = "errors"
+    max    = 0
+    live   = true
   }
 }
