@@ -63,18 +63,9 @@ func (p *promises) without(c *spec.Config, loss string) (*promised, error) {
 	if w := p.worlds[loss]; w != nil {
 		return w, nil
 	}
-	lossy, lost := *c, 0
-	lossy.Instances = slices.Clone(c.Instances)
-	for k, i := range lossy.Instances {
-		if i.Lost(loss) {
-			gone := *i
-			gone.Status = spec.StatusStopped
-			lossy.Instances[k] = &gone
-			lost++
-		}
-	}
-	seen, err := forecasts(&lossy, p.drained)
-	w := &promised{config: &lossy, seen: seen, lost: lost, windows: map[string]*Window{}}
+	lossy, lost := lose(c, loss)
+	seen, err := forecasts(lossy, p.drained)
+	w := &promised{config: lossy, seen: seen, lost: lost, windows: map[string]*Window{}}
 	p.worlds[loss] = w
 	return w, err
 }

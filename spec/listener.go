@@ -46,6 +46,14 @@ var hashes = map[string]*variant{SchedulerSCH: l4, SchedulerTCH: l4, SchedulerQC
 
 var schedulers = []string{SchedulerWRR, SchedulerRR, SchedulerWLC, SchedulerSCH, SchedulerTCH, SchedulerQCH, SchedulerP2C, SchedulerLeast}
 
+// SchedulersOf are those that listeners of a protocol can have.
+func SchedulersOf(protocol string) []string {
+	return slices.DeleteFunc(slices.Clone(schedulers), func(s string) bool {
+		v := hashes[s]
+		return v != nil && !slices.Contains(v.words, protocol)
+	})
+}
+
 var listenerKind = func() *kind {
 	k := kindOf(listenerBlock, func(lb *LoadBalancer) *[]*Listener { return &lb.Listeners }, metaOfListener,
 		&Listener{Protocol: ProtocolTCP}, &Listener{Protocol: ProtocolUDP}, &Listener{Protocol: ProtocolHTTP},

@@ -25,6 +25,9 @@ type simRunCmd struct {
 	JSON   bool     `name:"json" help:"Print one JSON document."`
 	Seed   *uint64  `placeholder:"N" help:"Draw other random numbers than the configuration's seed does."`
 	Record string   `placeholder:"TRACE" help:"Keep the requests of the one simulation, and the server of each, as a trace."`
+
+	Compare []string `placeholder:"SCHEDULER,..." help:"Run under each of these schedulers and print one table."`
+	Without []string `sep:"none" placeholder:"ADDR" help:"Suppose that this instance, or zone=NAME, is lost. May be repeated."`
 	variableFlags
 }
 
@@ -41,6 +44,12 @@ func (c *simRunCmd) Run(s *session) error {
 	names, err := c.chosen(config)
 	if err != nil {
 		return err
+	}
+	if config, err = sim.Without(config, c.Without...); err != nil {
+		return fmt.Errorf("-without: %w", err)
+	}
+	if len(c.Compare) > 0 {
+		return c.compare(s, config, names)
 	}
 	if c.Record != "" && len(names) > 1 {
 		return &usageError{detail: fmt.Sprintf("-record keeps one simulation, and there are %d: name it", len(names)), command: "sim"}
@@ -70,6 +79,25 @@ func (c *simRunCmd) Run(s *session) error {
 		return err
 	}
 	return verdict(results)
+}
+
+// compare shows what other schedulers would make of the same traffic. It judges nothing.
+func (c *simRunCmd) compare(s *session, config *spec.Config, names []string) error {
+	if c.Record != "" {
+		return &usageError{detail: "-record keeps one run, and -compare makes several: give one of them", command: "sim"}
+	}
+	var all []*sim.Comparison
+	for _, name := range names {
+		compared, err := sim.Compare(config, name, c.Compare, sim.Options{Seed: c.Seed, Context: s.ctx})
+		if err != nil {
+			return err
+		}
+		all = append(all, compared)
+	}
+	if c.JSON {
+		return sim.WriteComparisonsJSON(s.stdout, all)
+	}
+	return sim.WriteComparisons(s.stdout, all)
 }
 
 // chosen are the simulations that were named, or all.
