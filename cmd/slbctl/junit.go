@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/xml"
 	"fmt"
+	"os"
 	"strings"
 
 	"slbctl/runtime/expect"
@@ -32,33 +33,51 @@ type junitProblem struct {
 	Text    string `xml:",chardata"`
 }
 
-// junit is the report as JUnit's XML.
-func (r *testReport) junit() ([]byte, error) {
-	s := junitSuite{
-		Name: "slbctl test", Tests: len(r.Tests), Failures: r.count(expect.Fail), Errors: r.count(expect.Inconclusive),
-		Time: fmt.Sprintf("%.3f", r.took.Seconds()),
+// add is a case, with what was wrong with it.
+func (j *junitSuite) add(class, name string, v expect.Verdict, problems []string) {
+	j.Tests++
+	c := junitCase{Name: name, Class: "slbctl." + class}
+	if v != expect.Pass {
+		p := &junitProblem{Text: strings.Join(problems, "\n")}
+		if len(problems) > 0 {
+			p.Message = problems[0]
+		}
+		if v == expect.Fail {
+			c.Failure = p
+			j.Failures++
+		} else {
+			c.Error = p
+			j.Errors++
+		}
 	}
+	j.Cases = append(j.Cases, c)
+}
+
+// write writes the report that -junit asks for; without a file there is none.
+func (j *junitSuite) write(file string) error {
+	if file == "" {
+		return nil
+	}
+	data, err := xml.MarshalIndent(j, "", "  ")
+	if err == nil {
+		err = os.WriteFile(file, append([]byte(xml.Header), append(data, '\n')...), 0o644)
+	}
+	if err != nil {
+		return fmt.Errorf("-junit: %w", err)
+	}
+	return nil
+}
+
+func (r *testReport) junit() *junitSuite {
+	j := &junitSuite{Name: "slbctl test", Time: fmt.Sprintf("%.3f", r.took.Seconds())}
 	for _, t := range r.Tests {
-		c := junitCase{Name: t.Name, Class: "slbctl." + r.Source}
 		var problems []string
 		for _, k := range t.Checks {
 			if k.Verdict != expect.Pass {
 				problems = append(problems, checked(&k))
 			}
 		}
-		if len(problems) > 0 {
-			p := &junitProblem{Message: problems[0], Text: strings.Join(problems, "\n")}
-			if t.Verdict == expect.Fail {
-				c.Failure = p
-			} else {
-				c.Error = p
-			}
-		}
-		s.Cases = append(s.Cases, c)
+		j.add(r.Source, t.Name, t.Verdict, problems)
 	}
-	out, err := xml.MarshalIndent(s, "", "  ")
-	if err != nil {
-		return nil, fmt.Errorf("-junit: %w", err)
-	}
-	return append([]byte(xml.Header), append(out, '\n')...), nil
+	return j
 }

@@ -26,6 +26,7 @@ type simRunCmd struct {
 	Seed   *uint64  `placeholder:"N" help:"Draw other random numbers than the configuration's seed does."`
 	Record string   `placeholder:"TRACE" help:"Keep the requests of the one simulation, and the server of each, as a trace."`
 
+	Junit   string   `name:"junit" placeholder:"FILE" help:"Write a JUnit report of the expectations, too."`
 	Compare []string `placeholder:"SCHEDULER,..." help:"Run under each of these schedulers and print one table."`
 	Without []string `sep:"none" placeholder:"ADDR" help:"Suppose that this instance, or zone=NAME, is lost. May be repeated."`
 	variableFlags
@@ -78,13 +79,29 @@ func (c *simRunCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	if err := simJunit(results).write(c.Junit); err != nil {
+		return err
+	}
 	return verdict(results)
+}
+
+// simJunit has a case for each expectation.
+func simJunit(results []*sim.Result) *junitSuite {
+	j, took := &junitSuite{Name: "slbctl sim"}, 0.0
+	for _, r := range results {
+		took += r.WallSeconds
+		for _, e := range r.Expectations {
+			j.add(r.Name, e.Name, e.Verdict, []string{fmt.Sprintf("wanted %s: %s", e.Wanted, e.Detail)})
+		}
+	}
+	j.Time = fmt.Sprintf("%.3f", took)
+	return j
 }
 
 // compare shows what other schedulers would make of the same traffic. It judges nothing.
 func (c *simRunCmd) compare(s *session, config *spec.Config, names []string) error {
-	if c.Record != "" {
-		return &usageError{detail: "-record keeps one run, and -compare makes several: give one of them", command: "sim"}
+	if c.Record != "" || c.Junit != "" {
+		return &usageError{detail: "-compare judges nothing and keeps nothing: leave out -record and -junit", command: "sim"}
 	}
 	var all []*sim.Comparison
 	for _, name := range names {

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -122,17 +121,10 @@ func (c *testCmd) write(s *session, r *testReport) (err error) {
 	} else {
 		_, err = io.WriteString(s.stdout, r.text(s.colorOut))
 	}
-	if err != nil || c.Junit == "" {
-		return err
-	}
-	data, err := r.junit()
 	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(c.Junit, data, 0o644); err != nil {
-		return fmt.Errorf("-junit: %w", err)
-	}
-	return nil
+	return r.junit().write(c.Junit)
 }
 
 // verdict is the exit code that the tests deserve.
