@@ -56,7 +56,7 @@ func (f *fleet) set(ctx context.Context, instances []webserver.Instance) error {
 	if err != nil {
 		return err
 	}
-	if told := f.engine.faults.over(revealed); !slices.EqualFunc(told, f.sent, same) {
+	if told := f.engine.faults.over(revealed); f.sent == nil || !slices.EqualFunc(told, f.sent, same) {
 		f.sent = nil
 		if err := f.child.Set(ctx, told); err != nil {
 			return err

@@ -25,5 +25,5 @@ func (o Outcome) String() string {
 
 // status is what the client is answered; 0 where its connection is closed instead.
 func (o Outcome) status() int {
-	return [...]int{200, 502, 503, 0, 302, 404, 400}[o]
+	return [...]int{200, 502, 504, 503, 0, 302, 404, 400}[o]
 }

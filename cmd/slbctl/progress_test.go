@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -13,8 +14,8 @@ import (
 // left of it at the end.
 func TestProgress(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var screen bytes.Buffer
-		s := &session{stderr: &screen, live: true, width: 60}
+		screen := &terminal{}
+		s := &session{stderr: screen, live: true, width: 60}
 		a := newApplied(&planner.Plan{Changes: []planner.Change{{Action: planner.Create}, {Action: planner.NoOp}, {Action: planner.Delete}}})
 		want := ""
 		saw := func(more string) {
@@ -41,6 +42,24 @@ func TestProgress(t *testing.T) {
 		time.Sleep(5 * time.Second)
 		saw("")
 	})
+}
+
+// terminal is written to by two goroutines, as a terminal may be.
+type terminal struct {
+	mu   sync.Mutex
+	seen bytes.Buffer
+}
+
+func (t *terminal) Write(b []byte) (int, error) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen.Write(b)
+}
+
+func (t *terminal) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	return t.seen.String()
 }
 
 // TestProgressFits keeps the line from wrapping, since then it could not be taken back.
