@@ -80,13 +80,19 @@ func (e *floorEnd) Ready(ev netloop.Events) {
 		return
 	}
 	b := e.floor.loop.Scratch()
-	n, errno := netloop.Recv(e.fd, b)
-	switch {
-	case errno == unix.EAGAIN:
-	case errno != 0 || n == 0:
-		e.close()
-	default:
+	for {
+		n, errno := netloop.Recv(e.fd, b)
+		if errno == unix.EAGAIN {
+			return
+		}
+		if errno != 0 || n == 0 {
+			e.close()
+			return
+		}
 		netloop.Send(e.peer.fd, b[:n])
+		if ev&(netloop.PeerFin|netloop.Hup) == 0 {
+			return // what comes now makes an edge of its own
+		}
 	}
 }
 
