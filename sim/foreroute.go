@@ -1,10 +1,6 @@
 package sim
 
 import (
-	"fmt"
-	"slices"
-	"strings"
-
 	"slbctl/runtime/balance"
 	"slbctl/spec"
 )
@@ -39,74 +35,46 @@ type foresight struct {
 func affected(address, listener string, before, after foresight) []Requests {
 	out := []Requests{}
 	for _, side := range []foresight{before, after} {
-		kind, ok := kindOf(side.listeners[listener], address)
-		if !ok || len(out) > 0 && out[0].Pattern == kind.pattern() {
+		l := side.listeners[listener]
+		rule, ok := named(l, address)
+		if !ok || len(out) > 0 && out[0].Pattern == pattern(rule) {
 			continue
 		}
-		host, path := kind.sample(before.listeners[listener], after.listeners[listener])
-		r := Requests{Pattern: kind.pattern(), After: after.outcome(listener, host, path)}
+		q := l.RequestOf(rule)
+		r := Requests{Pattern: pattern(rule), After: after.outcome(listener, q)}
 		if before.listeners[listener] != nil {
-			r.Before = before.outcome(listener, host, path)
+			r.Before = before.outcome(listener, q)
 		}
 		out = append(out, r)
 	}
 	return out
 }
 
-// kindOf is what the address of a listener, or of one of its rules, is there for.
-func kindOf(l *balance.Listener, address string) (k requestKind, ok bool) {
+// named finds what an address stands for at a listener: a rule, or for nil the listener itself.
+func named(l *balance.Listener, address string) (r *balance.Rule, ok bool) {
 	if l == nil {
-		return k, false
+		return nil, false
 	}
 	for _, r := range l.Rules {
 		if r.Address == address {
-			return requestKind{r.Domain, r.URL}, true
+			return r, true
 		}
 	}
-	return k, l.Address == address
+	return nil, l.Address == address
 }
 
-// requestKind is what a rule matches; the zero value is what no rule does.
-type requestKind struct{ domain, url string }
-
-func (k requestKind) pattern() string {
+func pattern(r *balance.Rule) string {
 	switch {
-	case k.domain == "" && k.url == "":
+	case r == nil:
 		return "*"
-	case k.domain == "":
-		return "*" + k.url
+	case r.Domain == "":
+		return "*" + r.URL
 	}
-	return k.domain + k.url
-}
-
-// sample is a request of the kind. Below a wildcard that is a name for which neither side
-// of the listener has a rule of its own.
-func (k requestKind) sample(sides ...*balance.Listener) (host, path string) {
-	host, path = k.domain, k.url
-	if path == "" {
-		path = "/"
-	}
-	if suffix, wild := strings.CutPrefix(k.domain, "*."); wild {
-		for i := 0; ; i++ {
-			if host = fmt.Sprintf("host%d.%s", i, suffix); !hasDomain(host, sides) {
-				break
-			}
-		}
-	}
-	return host, path
-}
-
-func hasDomain(host string, sides []*balance.Listener) bool {
-	for _, l := range sides {
-		if l != nil && slices.ContainsFunc(l.Rules, func(r *balance.Rule) bool { return r.Domain == host }) {
-			return true
-		}
-	}
-	return false
+	return r.Domain + r.URL
 }
 
 // outcome says who answers a request at a listener, by the core's own routes.
-func (f foresight) outcome(listener, host, path string) string {
+func (f foresight) outcome(listener string, q balance.Request) string {
 	l := f.listeners[listener]
 	if l == nil || !l.Serving {
 		return AnsweredRefused
@@ -114,7 +82,7 @@ func (f foresight) outcome(listener, host, path string) string {
 	refused, pool := AnsweredRefused, &l.Pool
 	if spec.L7(l.Protocol) {
 		refused = AnsweredNoServer
-		r, ok := l.RouteRequest(nil, []byte(host), []byte(path))
+		r, ok := l.RouteRequest(nil, []byte(q.Host), []byte(q.Path))
 		switch {
 		case r.Redirect != nil:
 			return AnsweredRedirect

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 
+	"slbctl/runtime/expect"
 	"slbctl/spec"
 )
 
@@ -63,10 +64,9 @@ func (b *batches) interval(confidence float64) (low, high float64, ok bool) {
 	n, k := float64(b.count), float64(b.full)
 	mean := sum / k
 	half := student(confidence, b.full-1) * math.Sqrt(max(0, squares/k-float64(mean*mean))/(k-1))
-	p, z := float64(b.total)/n, deviate(confidence)
-	middle := (p + z*z/(2*n)) / (1 + z*z/n)
-	wilson := z / (1 + z*z/n) * math.Sqrt(float64(p*(1-p))/n+z*z/(4*n*n))
-	return max(0, min(p-half, middle-wilson)), min(1, max(p+half, middle+wilson)), true
+	p := float64(b.total) / n
+	low, high = expect.Interval(p, n, deviate(confidence))
+	return max(0, min(p-half, low)), min(1, max(p+half, high)), true
 }
 
 // deviate is how many standard deviations about the mean of a normal distribution hold

@@ -51,8 +51,8 @@ type Alternative struct {
 	Latency      *Latency `json:"latency"` // null without a service block
 	Requests     int64    `json:"requests"`
 	Scheduler    string   `json:"scheduler"`
-	// Spread is the most that a server's part of what was served differs from its part
-	// of the weights, both from 0 to 1.
+	// Spread is the most that a server's part of what was served differs from what wrr
+	// would give it, both from 0 to 1.
 	Spread float64 `json:"spread"`
 }
 
@@ -85,7 +85,10 @@ func Compare(c *spec.Config, name string, schedulers []string, opt Options) (*Co
 		}
 		out.Seed, out.listener = r.Seed, r.listener.Address
 		w := r.Windows[0]
-		a := Alternative{Scheduler: schedulers[k], Errors: w.Errors, Requests: w.Requests, Latency: w.Latency, Spread: spread(&w, r.listener)}
+		a := Alternative{Scheduler: schedulers[k], Errors: w.Errors, Requests: w.Requests, Latency: w.Latency}
+		if a.Spread, err = spread(other, &w, r.listener.Address); err != nil {
+			return nil, err
+		}
 		if a.ClientsMoved, err = movedByLoss(other, r.listener); err != nil {
 			return nil, err
 		}
@@ -124,21 +127,26 @@ func scheduledBy(c *spec.Config, name, scheduler string) (*spec.Config, error) {
 	return &out, nil
 }
 
-// spread compares what the servers of the listener's own pool have served with their weights.
-func spread(w *Window, l *balance.Listener) float64 {
-	var served, weights float64
-	for _, b := range l.Backends {
-		weights += float64(b.Weight)
+// spread compares what the servers of the listener's own pool have served with what the
+// core gives them by their weights alone.
+func spread(c *spec.Config, w *Window, listener string) (float64, error) {
+	seen, err := forecasts(c, nil)
+	f, ok := seen.pools[listener]
+	if err != nil || !ok {
+		return 0, err
+	}
+	weighted := *f.Pool
+	weighted.Scheduler = spec.SchedulerWRR
+	most, served := 0.0, 0.0
+	for _, b := range f.Backends {
 		served += float64(servedBy(w, b.Name))
 	}
-	most := 0.0
-	if served == 0 || weights == 0 {
-		return most
+	for i, share := range weighted.Table(f.health).Shares() {
+		if served > 0 {
+			most = max(most, math.Abs(float64(servedBy(w, f.Backends[i].Name))/served-share))
+		}
 	}
-	for _, b := range l.Backends {
-		most = max(most, math.Abs(float64(servedBy(w, b.Name))/served-float64(b.Weight)/weights))
-	}
-	return most
+	return most, nil
 }
 
 func servedBy(w *Window, name string) int64 {

@@ -67,8 +67,8 @@ func (l *loader) functions() map[string]function.Function {
 }
 
 // collection converts to a list or set. The conversion of the library compares the types
-// of all elements with each other, which takes a minute for 50,000 of them; where they are
-// all of one plain type, as names are, there is nothing to find out.
+// of all elements with each other, which grows with the square of their number; where they
+// are all of one plain type, as names are, there is nothing to find out.
 func collection(of func(cty.Type) cty.Type, value func([]cty.Value) cty.Value) function.Function {
 	general := stdlib.MakeToFunc(of(cty.DynamicPseudoType))
 	return function.New(&function.Spec{

@@ -77,15 +77,10 @@ func (c *explainCmd) ask(s *session, q explain.Question) (*explain.Explanation, 
 			return nil, err
 		}
 	}
-	st, err := s.recorded()
+	config, err := s.configured(c.variableFlags)
 	if err != nil {
 		return nil, err
 	}
-	config, diags, err := load(c.variableFlags, st)
-	if err != nil {
-		return nil, err
-	}
-	s.warn(diags)
 	world, err := explain.Assume(config)
 	if err != nil {
 		return nil, err

@@ -62,6 +62,20 @@ func (s *session) needState() (*state.State, error) {
 
 var errNoState = errors.New("no state: nothing has been applied in this folder yet")
 
+// configured is the configuration, with the addresses that are recorded; what it warns of is told.
+func (s *session) configured(v variableFlags) (*spec.Config, error) {
+	st, err := s.recorded()
+	if err != nil {
+		return nil, err
+	}
+	config, diags, err := load(v, st)
+	if err != nil {
+		return nil, err
+	}
+	s.warn(diags)
+	return config, nil
+}
+
 // load reads the configuration, with the addresses that the state has recorded.
 func load(v variableFlags, st *state.State) (*spec.Config, spec.Diagnostics, error) {
 	opt := spec.Options{VarFiles: v.VarFile, Environ: os.Environ(), Recorded: st.Recorded(), Now: time.Now()}

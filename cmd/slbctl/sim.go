@@ -33,15 +33,10 @@ type simRunCmd struct {
 }
 
 func (c *simRunCmd) Run(s *session) error {
-	st, err := s.recorded()
+	config, err := s.configured(c.variableFlags)
 	if err != nil {
 		return err
 	}
-	config, diags, err := load(c.variableFlags, st)
-	if err != nil {
-		return err
-	}
-	s.warn(diags)
 	names, err := c.chosen(config)
 	if err != nil {
 		return err

@@ -21,15 +21,10 @@ type simBacktestCmd struct {
 }
 
 func (c *simBacktestCmd) Run(s *session) error {
-	st, err := s.recorded()
+	config, err := s.configured(c.variableFlags)
 	if err != nil {
 		return err
 	}
-	config, diags, err := load(c.variableFlags, st)
-	if err != nil {
-		return err
-	}
-	s.warn(diags)
 	listener, err := c.listener(config)
 	if err != nil {
 		return err

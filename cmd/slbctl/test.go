@@ -33,15 +33,10 @@ func (c *testCmd) Run(s *session) error {
 	if c.FailUnder < 0 || c.FailUnder > 100 {
 		return &usageError{command: "test", detail: fmt.Sprintf("-fail-under=%g is not a percentage from 0 to 100", c.FailUnder)}
 	}
-	st, err := s.recorded()
+	config, err := s.configured(c.variableFlags)
 	if err != nil {
 		return err
 	}
-	config, diags, err := load(c.variableFlags, st)
-	if err != nil {
-		return err
-	}
-	s.warn(diags)
 	tests, err := c.chosen(config)
 	if err != nil {
 		return err

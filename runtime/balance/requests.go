@@ -14,22 +14,11 @@ type Request struct {
 // every domain of its rules, and one for each rule. The address stands for hosts of which
 // no rule knows, a name of its own for those under a wildcard.
 func (l *Listener) Requests() []Request {
-	own := l.Endpoint.Addr().String()
-	if l.Endpoint.Addr().Is6() {
-		own = "[" + own + "]"
-	}
-	requests := []Request{{own, "/"}}
+	requests := []Request{l.RequestOf(nil)}
 	seen := map[Request]bool{requests[0]: true}
 	for _, r := range l.Rules {
-		host := own
-		if r.Domain != "" {
-			host = l.hostUnder(r.Domain)
-		}
-		path := "/"
-		if r.URL != "" {
-			path = spelled(r.URL)
-		}
-		for _, q := range []Request{{host, "/"}, {host, path}} {
+		of := l.RequestOf(r)
+		for _, q := range []Request{{of.Host, "/"}, of} {
 			if !seen[q] {
 				seen[q] = true
 				requests = append(requests, q)
@@ -37,6 +26,22 @@ func (l *Listener) Requests() []Request {
 		}
 	}
 	return requests
+}
+
+// RequestOf is a request that a rule of the listener is there for; for nil, one that no
+// rule knows the host of.
+func (l *Listener) RequestOf(r *Rule) Request {
+	q := Request{l.Endpoint.Addr().String(), "/"}
+	if l.Endpoint.Addr().Is6() {
+		q.Host = "[" + q.Host + "]"
+	}
+	if r != nil && r.Domain != "" {
+		q.Host = l.hostUnder(r.Domain)
+	}
+	if r != nil && r.URL != "" {
+		q.Path = spelled(r.URL)
+	}
+	return q
 }
 
 // hostUnder is a host whose rules are those of a domain.

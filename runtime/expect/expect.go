@@ -71,7 +71,7 @@ func Judge(e *spec.Expect, observed float64, detail string) Result {
 func Sample(e *spec.Expect, part, whole int64, detail string) Result {
 	observed := float64(part) / float64(whole)
 	r := Judge(e, observed, detail)
-	low, high := interval(observed, float64(whole), quantile(e.Confidence))
+	low, high := Interval(observed, float64(whole), quantile(e.Confidence))
 	above := e.Min == nil || *e.Min <= 0 || low >= *e.Min || *e.Min >= 1 && part == whole
 	below := e.Max == nil || *e.Max >= 1 || high <= *e.Max || *e.Max <= 0 && part == 0
 	outside := e.Min != nil && (high < *e.Min || *e.Min >= 1 && part < whole) || e.Max != nil && (low > *e.Max || *e.Max <= 0 && part > 0)
@@ -109,8 +109,9 @@ func Needed(e *spec.Expect, expected float64) int {
 	return int(math.Ceil(n))
 }
 
-// interval is Wilson's for a part of n (E. B. Wilson, 1927).
-func interval(part, n, z float64) (low, high float64) {
+// Interval is Wilson's for a part of n hits that have nothing to do with one another, z
+// standard deviations wide to both sides (E. B. Wilson, 1927).
+func Interval(part, n, z float64) (low, high float64) {
 	square := z * z / n
 	centre := (part + square/2) / (1 + square)
 	half := z * math.Sqrt(part*(1-part)/n+square/(4*n)) / (1 + square)

@@ -77,7 +77,7 @@ func TestIntervalCovers(t *testing.T) {
 			weight *= 1 - p
 		}
 		for k := 0; k <= n; k++ {
-			low, high := interval(float64(k)/n, n, quantile(0.99))
+			low, high := Interval(float64(k)/n, n, quantile(0.99))
 			if p < low || p > high {
 				missed += weight
 			}
