@@ -31,6 +31,8 @@ type change struct {
 	opened   []string                  // access logs that this change has opened
 	names    *dns.Server               // a name server that this change has started
 	sick     map[netip.AddrPort]bool   // was abnormal before, also under another name: may take its time
+	renewed  map[string]bool           // instances that answer otherwise from the commit on
+	done     bool                      // the commit
 	next     map[string]*listener      // the new ones, from the first step or commit on
 	stepped  map[string]*listener      // those of the last step of a canary
 
@@ -201,6 +203,7 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 func (e *engine) startInstances(ctx context.Context, c *change) error {
 	running := e.wanted(c.before)
 	added := without(instancesOf(c.after), served(running))
+	c.renewed = renewed(instancesOf(c.before), instancesOf(c.after))
 	if c.lenient {
 		c.problems = append(c.problems, e.fleet.setMost(ctx, added)...)
 		return nil
@@ -275,6 +278,7 @@ func (e *engine) commit(c *change) error {
 		names.Serve(c.zones)
 	}
 	c.step(control.PhaseCommit, "", fmt.Sprintf("generation %d takes over", c.req.Generation))
+	c.done = true
 	if c.lenient {
 		return nil // they serve what they should since prepare
 	}

@@ -326,6 +326,21 @@ func instancesOf(c committed) []webserver.Instance {
 	return instances
 }
 
+// renewed names the instances that both have and that are not the same.
+func renewed(before, after []webserver.Instance) map[string]bool {
+	old := make(map[string]*webserver.Instance, len(before))
+	for k := range before {
+		old[before[k].Address] = &before[k]
+	}
+	names := map[string]bool{}
+	for k := range after {
+		if i := old[after[k].Address]; i != nil && !reflect.DeepEqual(*i, after[k]) {
+			names[i.Address] = true
+		}
+	}
+	return names
+}
+
 func endpointsOf(rt spec.Runtime, i *spec.Instance) []netip.AddrPort {
 	endpoints := make([]netip.AddrPort, len(i.Ports))
 	for k, port := range i.Ports {

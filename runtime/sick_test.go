@@ -47,6 +47,25 @@ func TestIllServersKeepTheirConnectionsForADrain(t *testing.T) {
 	}
 }
 
+// TestApplyMendsAnIllServer takes a fault out of an instance that has become ill by it: it
+// can get well only when the change is live.
+func TestApplyMendsAnIllServer(t *testing.T) {
+	c := oneServer(network(t), 0)
+	faulty := clone(t, c)
+	faulty.Instances[1].Fault = &spec.InstanceFault{Refuse: true}
+	d := start(t, t.TempDir())
+	d.mustApply(c)
+	if err := d.request(faulty, control.WaitNone); err != nil {
+		t.Fatal(err)
+	}
+	server := func() *control.Backend { return &d.status().LoadBalancers[0].Listeners[0].Backends[0] }
+	eventually(t, "the server is ill", func() bool { return server().Health == "abnormal" })
+	d.mustApply(c)
+	if b := server(); b.Health != "normal" {
+		t.Errorf("after the apply it is %s: %s", b.Health, b.Reason)
+	}
+}
+
 // clone is a deep enough copy to change instances in.
 func clone(t *testing.T, c *spec.Config) *spec.Config {
 	t.Helper()

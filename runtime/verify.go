@@ -179,7 +179,7 @@ func (e *engine) ill(c *change, l *balance.Listener) (reasons []string, hopeless
 		case balance.Unavailable:
 			undecided++
 		}
-		if t.Instance == "" || c.stopped(t.Backend) {
+		if t.Instance == "" || c.stopped(t.Backend) || c.mends(t) {
 			continue
 		}
 		reason := fmt.Sprintf("%s is %s (%s)", t.Name, ev.Health, orElse(ev.Reason, "no answer yet"))
@@ -194,6 +194,10 @@ func (e *engine) ill(c *change, l *balance.Listener) (reasons []string, hopeless
 	}
 	return reasons, hopeless
 }
+
+// mends says that a server is ill as it was before, and is an instance that this change
+// makes anew: it can get well only after the commit, and is judged then.
+func (c *change) mends(t checked) bool { return !c.done && c.sick[t.endpoint] && c.renewed[t.Instance] }
 
 func (e *engine) hadWell(l *listener) bool {
 	for t := range probed(l.spec) {
