@@ -160,7 +160,7 @@ func (c *conn) dial() {
 				return
 			}
 			c.worker.relieve()
-			loop.Arm(&c.timer, minBackoff)
+			loop.Arm(&c.timer, nextTry(loop.Now()-c.began))
 			return
 		}
 		c.failed()

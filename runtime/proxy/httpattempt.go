@@ -161,7 +161,7 @@ func (c *httpConn) dial() bool {
 			return true
 		}
 		c.worker.relieve()
-		c.wait(minBackoff)
+		c.wait(nextTry(loop.Now() - c.began))
 		return true
 	default:
 		c.lane.errors.Add(1)

@@ -30,6 +30,12 @@ func (w *worker) relieveOthers() {
 	}
 }
 
+// nextTry is when a client that has waited so long, in nanoseconds, for a descriptor to connect
+// to a server with tries again: ever more seldom, since where many wait each try costs a look at all of them.
+func nextTry(waited int64) time.Duration {
+	return min(max(time.Duration(waited), minBackoff), maxBackoff)
+}
+
 // closeUpstreams closes connections to servers that wait, those of each that have waited
 // longest.
 func (w *worker) closeUpstreams() (closed int) {

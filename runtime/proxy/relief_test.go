@@ -43,7 +43,7 @@ func starvedHTTP() bool {
 		panic(err)
 	}
 	l := httpListenerOf(netip.MustParseAddrPort(backend))
-	l.RequestTimeout, l.IdleTimeout = time.Minute, time.Minute
+	l.ConnectTimeout, l.RequestTimeout, l.IdleTimeout = time.Minute, time.Minute, time.Minute
 	if err := l.Prepare(); err != nil {
 		panic(err)
 	}
@@ -192,15 +192,7 @@ func TestHTTPOutOfDescriptorsIsQuiet(t *testing.T) {
 		time.Sleep(50 * time.Millisecond)
 		return same
 	})
-	// A loop that spins takes what CPU it gets, second after second; a busy machine may
-	// charge a second that was not quiet, but not all of them.
-	var after starvedStatus
-	eventually(t, "a second of waiting that takes less than 50 ms of CPU", func() bool {
-		before := status()
-		time.Sleep(time.Second) // the span over which CPU is measured
-		after = status()
-		return after.cpu-before.cpu < 50
-	})
+	after := quietSecond(t, status)
 	if !after.openable {
 		t.Error("nothing is left for the process's other work")
 	}
@@ -215,6 +207,53 @@ func TestHTTPOutOfDescriptorsIsQuiet(t *testing.T) {
 	c.Close()
 	running.Wait()
 	if n := status(); n.errors != 0 || n.shed > clients { // between two requests of theirs nobody waits
+		t.Errorf("%+v", n)
+	}
+}
+
+// quietSecond waits until the balancer has been quiet for a second. A loop that spins takes
+// what CPU it gets, second after second; a busy machine may charge a second that was not
+// quiet, but not all of them.
+func quietSecond(t *testing.T, status func() starvedStatus) (after starvedStatus) {
+	t.Helper()
+	eventually(t, "a second of waiting that takes less than 50 ms of CPU", func() bool {
+		before := status()
+		time.Sleep(time.Second) // the span over which CPU is measured
+		after = status()
+		return after.cpu-before.cpu < 50
+	})
+	return after
+}
+
+// TestHTTPWaitsForDescriptors has more clients than there are descriptors to connect to
+// servers with, all let in before they ask: those who wait for one cost next to nothing, and
+// all are answered.
+func TestHTTPWaitsForDescriptors(t *testing.T) {
+	const clients = 170
+	release := make(chan struct{})
+	k, status := startStarved(t, siteOf(t, func(int, *http.Request, []byte) string {
+		<-release
+		return ok
+	}))
+	resume := sync.OnceFunc(func() { close(release) })
+	t.Cleanup(resume)
+	var waiting []*talk
+	for range clients {
+		c := talkTo(t, k)
+		c.say("G")
+		waiting = append(waiting, c)
+	}
+	eventually(t, "all are let in", func() bool { return status().connections == clients })
+	for _, c := range waiting {
+		c.say("ET / HTTP/1.1\r\nHost: x\r\n\r\n")
+	}
+	eventually(t, "none is left of the descriptors that servers may have", func() bool { return status().requests == clients })
+	quietSecond(t, status)
+	resume()
+	for _, c := range waiting {
+		c.want(200, "ok")
+	}
+	if n := status(); n.errors != 0 {
 		t.Errorf("%+v", n)
 	}
 }

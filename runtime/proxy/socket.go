@@ -16,7 +16,7 @@ import (
 const (
 	acceptBatch = 64 // connections a loop accepts before it looks after the others
 
-	minBackoff = netloop.Tick // of a pause in accepting
+	minBackoff = netloop.Tick // of a pause while descriptors are short
 	maxBackoff = 320 * time.Millisecond
 )
 
