@@ -191,7 +191,7 @@ func (def *definition) tracedValue(v cty.Value, whole bool) cty.Value {
 
 // traced takes the origins off a value and records them as used.
 func (l *loader) traced(v cty.Value, s *scope) cty.Value {
-	if !v.ContainsMarked() {
+	if !marked(v) {
 		return v
 	}
 	v, paths := v.UnmarkDeepWithPaths()

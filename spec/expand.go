@@ -105,6 +105,9 @@ func (l *loader) makeObjects(def *definition) bool {
 		}
 		for it := v.ElementIterator(); it.Next(); {
 			key, value := it.Element()
+			if v.Type().IsListType() {
+				key = value
+			}
 			if !l.validKey(key, def.forEach.Range()) {
 				return false
 			}
@@ -175,6 +178,7 @@ func (l *loader) countOf(def *definition, s *scope) (int, bool) {
 	return n, true
 }
 
+// collectionOf gives the map that for_each is, or the list of the elements of the set.
 func (l *loader) collectionOf(def *definition, s *scope) (cty.Value, bool) {
 	rng := def.forEach.Range()
 	v, ok := l.eval(def.forEach, s)
@@ -190,6 +194,9 @@ func (l *loader) collectionOf(def *definition, s *scope) (cty.Value, bool) {
 		}
 		return v, l.usable(v, "for_each", rng, s)
 	case t.IsSetType() && t.ElementType() == cty.String || t.IsSetType() && v.IsKnown() && !v.IsNull() && v.LengthInt() == 0:
+		if v.IsKnown() && !v.IsNull() && !v.IsMarked() && v.LengthInt() > 0 {
+			v = cty.ListVal(v.AsValueSlice()) // a set sorts its elements at every look
+		}
 		return v, l.usable(v, "for_each", rng, s)
 	}
 	if !l.usable(v, "for_each", rng, s) {

@@ -8,7 +8,7 @@ import (
 )
 
 // local is a named expression. It is evaluated when first asked for, and again
-// once addresses are allocated if it was asked for before.
+// once addresses are allocated if it was asked for before and refers to a resource.
 type local struct {
 	attr    *hcl.Attribute
 	results [2]localResult // before and after allocation
@@ -36,9 +36,10 @@ func (l *loader) declareLocals(block *hcl.Block) {
 
 // local gives the value of a local, for a reference at from.
 func (l *loader) local(name string, from hcl.Range, s *scope) (cty.Value, bool) {
-	r := &l.locals[name].results[0]
-	if l.allocated {
-		r = &l.locals[name].results[1]
+	results := &l.locals[name].results
+	r := &results[0]
+	if l.allocated && (r.state != done || len(r.refs) > 0) {
+		r = &results[1]
 	}
 	if r.state != done && r.state != failed {
 		leave, ok := l.enter(&r.state, "local."+name, from)

@@ -83,6 +83,15 @@ func fromCty(v cty.Value) any {
 	return out
 }
 
+// marked is v.ContainsMarked() without a look at the elements of a set, which would sort
+// them first: their marks are on the set.
+func marked(v cty.Value) bool {
+	if v.Type().IsSetType() {
+		return v.IsMarked()
+	}
+	return v.ContainsMarked()
+}
+
 // sizeOf is about how many bytes of text and elements a value holds; counting
 // stops at most.
 func sizeOf(v cty.Value, most int) int {

@@ -135,9 +135,7 @@ func (s *session) planAndApply(f planFlags, do execution, choose func(*ground) e
 		return err
 	}
 	defer func() { err = errors.Join(err, g.unlock()) }()
-	// With the documents of the change on top, the bound of a plan's heap would have the
-	// collector run all the time.
-	debug.SetMemoryLimit(math.MaxInt64)
+	debug.SetMemoryLimit(math.MaxInt64) // see letHeapGrow
 	if choose != nil {
 		if err := choose(g); err != nil {
 			return err

@@ -18,7 +18,10 @@ import (
 // test that measures time fails on a busy machine.
 const (
 	quickstartWall = 50 * time.Millisecond
+	plan1000CPU    = 80 * time.Millisecond
 	plan5000CPU    = 300 * time.Millisecond
+	plan50000CPU   = 3 * time.Second
+	planGrowth     = 6        // of the CPU time of a plan, from 1,000 to 5,000 resources
 	plan5000Peak   = 60 << 20 // bytes
 	apply5000Wall  = 500 * time.Millisecond
 )
@@ -61,6 +64,46 @@ func BenchmarkPlan5000(b *testing.B) {
 		benchApplied(b, dir)
 		b.Run(c.name+"/no-op", hold)
 		benchRun(b, exe, dir, "destroy", "-auto-approve")
+	}
+}
+
+// BenchmarkPlanGrowth plans 1,000, 5,000 and 50,000 resources of one block with for_each,
+// applied, with nothing to do. They are stopped: so many servers take more descriptors than
+// a process may have.
+func BenchmarkPlanGrowth(b *testing.B) {
+	const config = `runtime {
+  network     = "127.96.0.0/16"
+  port_offset = 8000
+}
+instance "web" {
+  for_each = jsondecode(file("servers.json"))
+  zone     = each.value
+  status   = "stopped"
+  page "/" { content = "web ${each.key}" }
+}
+`
+	plan := func(n int) (c cost) {
+		b.Run(fmt.Sprint(n), func(b *testing.B) {
+			servers := make([]string, n)
+			for i := range servers {
+				servers[i] = fmt.Sprintf("%q: %q", fmt.Sprint("w", i), "b")
+			}
+			dir := benchFolder(b)
+			for name, text := range map[string]string{"main.slb.hcl": config, "servers.json": "{" + strings.Join(servers, ",") + "}"} {
+				if err := os.WriteFile(filepath.Join(dir, name), []byte(text), 0o644); err != nil {
+					b.Fatal(err)
+				}
+			}
+			c = measure(b, benchApplied(b, dir), dir, "plan")
+		})
+		return c
+	}
+	small, large, huge := plan(1000), plan(5000), plan(50000)
+	if small.cpu > plan1000CPU || large.cpu > plan5000CPU || huge.cpu > plan50000CPU {
+		b.Errorf("plans take %v, %v and %v of CPU, more than %v, %v or %v", small.cpu, large.cpu, huge.cpu, plan1000CPU, plan5000CPU, plan50000CPU)
+	}
+	if growth := float64(large.cpu) / float64(small.cpu); growth > planGrowth {
+		b.Errorf("five times the resources take %.1f times the CPU, more than %d", growth, planGrowth)
 	}
 }
 

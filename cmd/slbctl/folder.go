@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	goruntime "runtime"
-	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -139,12 +138,9 @@ const (
 // prepare reads the configuration, locks and recovers the state, and looks at
 // the runtime. Nothing is written before the configuration has proved right.
 func (s *session) prepare(v variableFlags, lockTimeout patienceValue, files need) (g *ground, err error) {
-	// A plan lives for a fraction of a second and its heap only grows: the
-	// collector lets it, up to what a plan of 5,000 resources may take. A second
-	// processor would do little but collect more often.
+	// A second processor would do little but collect more often.
 	goruntime.GOMAXPROCS(1)
-	debug.SetGCPercent(400)
-	debug.SetMemoryLimit(48 << 20)
+	letHeapGrow()
 	g = &ground{store: s.store(), runtime: &daemon{}}
 	if g.state, err = g.store.Read(live); err != nil {
 		return nil, err

@@ -1,0 +1,31 @@
+package main
+
+import (
+	"math"
+	"runtime"
+	"runtime/debug"
+	"runtime/metrics"
+)
+
+// planHeap is what a plan of 5,000 resources may take, in bytes.
+const planHeap = 45 << 20
+
+// letHeapGrow has the collector run seldom: a plan lives for a fraction of a second, and
+// most of what it makes is used to its end. The heap may grow to planHeap, and beyond it to
+// twice what is in use: a fixed bound would have the collector run all the time there. An
+// apply lifts the bound, for it holds the documents of the change as well.
+func letHeapGrow() {
+	debug.SetGCPercent(400)
+	debug.SetMemoryLimit(planHeap)
+	used := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
+	var collected func(*[16]byte)
+	collected = func(x *[16]byte) {
+		if debug.SetMemoryLimit(-1) == math.MaxInt64 {
+			return
+		}
+		metrics.Read(used)
+		debug.SetMemoryLimit(max(planHeap, 2*int64(used[0].Value.Uint64())))
+		runtime.SetFinalizer(x, collected) // after the next collection again
+	}
+	runtime.SetFinalizer(new([16]byte), collected)
+}
