@@ -130,7 +130,7 @@ func (b *backtest) play(turns []Turn) (*Backtest, error) {
 func (p *pool) turn(n int) {
 	table := p.Table(func(int) balance.Health { return balance.Normal })
 	for range n {
-		if i, ok := table.Pick(p.state, balance.Client{}, nil); ok {
+		if i, ok := table.Pick(p.state, &balance.Client{}, nil); ok {
 			p.state.Done(i)
 		}
 	}
@@ -148,10 +148,10 @@ func (b *backtest) turns() (turns []Turn) {
 		}
 		fresh := pool{Pool: p.Pool, state: balance.NewState(p.Pool, nil)}
 		table := p.Table(func(int) balance.Health { return balance.Normal })
-		t := Turn{Address: p.Owner, Of: table.Aim(fresh.state, balance.Client{}).Slots}
+		t := Turn{Address: p.Owner, Of: table.Aim(fresh.state, &balance.Client{}).Slots}
 		period := make([]int, t.Of)
 		for n := range period {
-			period[n], _ = table.Pick(fresh.state, balance.Client{}, nil)
+			period[n], _ = table.Pick(fresh.state, &balance.Client{}, nil)
 			fresh.state.Done(period[n])
 		}
 		best := -1

@@ -35,7 +35,7 @@ func (r *run) arrive(k int, index uint64) {
 	c := r.comes(k, index)
 	clients := r.clients[k]
 	if clients != nil {
-		c.client = balance.Client{Source: clients.source(index), Destination: r.listener.Endpoint}
+		c.client.Source = clients.source(index)
 	}
 	if r.limited {
 		if o := r.admit(c); o != Served {
@@ -109,12 +109,12 @@ func (r *run) try(c *connection) {
 func (r *run) pick(p *pool, c *connection) (i int, ok bool) {
 	switch {
 	case c.visits != nil:
-		i, c.kept, ok = p.table.PickRequest(p.state, c.client, c.sticky, c.tried)
+		i, c.kept, ok = p.table.PickRequest(p.state, &c.client, c.sticky, c.tried)
 		return i, ok
 	case p.PersistenceTimeout > 0:
-		return p.table.PickClient(p.state, c.client, c.tried, r.now)
+		return p.table.PickClient(p.state, &c.client, c.tried, r.now)
 	}
-	return p.table.Pick(p.state, c.client, c.tried)
+	return p.table.Pick(p.state, &c.client, c.tried)
 }
 
 // timeout lets the connection that waited longest give its server up.

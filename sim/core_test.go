@@ -214,7 +214,7 @@ func (ref *reference) serve(p Pick, at int, pool *balance.Pool, jar map[string]k
 		known = known && pool.Sticky.Mode != balance.StickyOff && len(tried) == 0 && table.PickSticky(state, i)
 		if !known {
 			var ok bool
-			if i, ok = table.Pick(state, p.Client, tried); !ok {
+			if i, ok = table.Pick(state, &p.Client, tried); !ok {
 				break
 			}
 		}

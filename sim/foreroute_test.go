@@ -217,7 +217,7 @@ func counted(t *testing.T, c *spec.Config, lost ...string) map[string]float64 {
 		}
 	}
 	for range max(period, 1) {
-		i, ok := table.Pick(state, balance.Client{}, nil)
+		i, ok := table.Pick(state, &balance.Client{}, nil)
 		if !ok {
 			return nil
 		}

@@ -100,7 +100,7 @@ type run struct {
 	replays  []*replay         // of the streams that have one
 	waiting  queue[connection] // all wait equally long
 	hangups  queue[hangup]
-	coming   connection // the one that is looked at, unless it has waited
+	coming   connection // the one that is looked at, unless it has waited; all have one destination
 
 	// Of a service block.
 	demands    []*demands // by stream
@@ -131,6 +131,7 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 		limited: l.ACL != nil || l.CPS > 0 || l.MaxConnections > 0,
 	}
 	r.share = r.quota.Listeners[l.Address]
+	r.coming.client.Destination = l.Endpoint
 	if opt.Seed != nil {
 		r.seed = *opt.Seed
 	}

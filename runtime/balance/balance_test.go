@@ -40,7 +40,7 @@ func picks(t *testing.T, table *Table, s *State, n int) string {
 	t.Helper()
 	var b strings.Builder
 	for range n {
-		i, ok := table.Pick(s, Client{}, nil)
+		i, ok := table.Pick(s, &Client{}, nil)
 		if !ok {
 			t.Fatalf("after %q: nothing to pick", b.String())
 		}
@@ -50,8 +50,8 @@ func picks(t *testing.T, table *Table, s *State, n int) string {
 	return b.String()
 }
 
-func clientAt(i int) Client {
-	return Client{
+func clientAt(i int) *Client {
+	return &Client{
 		Source:      netip.AddrPortFrom(netip.AddrFrom4([4]byte{10, byte(i >> 16), byte(i >> 8), byte(i)}), uint16(1024+i%50000)),
 		Destination: netip.MustParseAddrPort("127.10.0.1:80"),
 	}
@@ -173,8 +173,8 @@ func TestRetryAfterAVerdict(t *testing.T) {
 func TestRetryTakesTheNextTicket(t *testing.T) {
 	l := group(spec.SchedulerRR, 1, 1, 1)
 	table, s := l.Table(well), NewState(&l.Pool, nil)
-	first, _ := table.Pick(s, Client{}, nil)
-	second, _ := table.Pick(s, Client{}, Tried{first})
+	first, _ := table.Pick(s, &Client{}, nil)
+	second, _ := table.Pick(s, &Client{}, Tried{first})
 	if first != 0 || second != 1 {
 		t.Fatalf("tried %d then %d, want 0 then 1", first, second)
 	}

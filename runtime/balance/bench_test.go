@@ -34,7 +34,7 @@ func BenchmarkPick(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			l := group(c.scheduler, weights(c.servers)...)
 			table, s := l.Table(well), NewState(&l.Pool, nil)
-			clients := make([]Client, 1024)
+			clients := make([]*Client, 1024)
 			for i := range clients {
 				clients[i] = clientAt(i)
 				clients[i].QUIC = []byte{byte(i >> 8), byte(i), 3, 4, 5, 6, 7, 8}
@@ -52,7 +52,7 @@ func BenchmarkPick(b *testing.B) {
 func BenchmarkPickClient(b *testing.B) {
 	l := persistent(spec.SchedulerWRR, repeat(16, 100)...)
 	table, s := l.Table(well), NewState(&l.Pool, nil)
-	clients := make([]Client, 1024)
+	clients := make([]*Client, 1024)
 	for i := range clients {
 		clients[i] = clientAt(i)
 	}
@@ -77,7 +77,7 @@ func BenchmarkPickLoaded(b *testing.B) {
 			}
 			b.ReportAllocs()
 			for b.Loop() {
-				i, _ := table.Pick(s, Client{}, nil)
+				i, _ := table.Pick(s, &Client{}, nil)
 				s.Done(i)
 			}
 		})

@@ -7,7 +7,7 @@
 //	l := listeners[0]
 //	state := balance.NewState(&l.Pool, nil)
 //	table := l.Table(func(i int) balance.Health { return balance.Normal })
-//	i, ok := table.PickClient(state, balance.Client{Source: peer}, nil, now)
+//	i, ok := table.PickClient(state, &balance.Client{Source: peer}, nil, now)
 //	if ok {
 //		connect(l.Backends[i].Endpoint)
 //		state.Done(i)

@@ -28,7 +28,7 @@ func measure(l *Listener, n int, inFlight ...int) []float64 {
 	}
 	shares := make([]float64, len(l.Backends))
 	for range n {
-		i, _ := table.Pick(s, Client{}, nil)
+		i, _ := table.Pick(s, &Client{}, nil)
 		s.Done(i)
 		shares[i] += 1 / float64(n)
 	}
@@ -104,7 +104,7 @@ func TestTwoChoicesKeepTheFullestLow(t *testing.T) {
 		l := group(scheduler, repeat(1000, 1)...)
 		table, s := l.Table(well), NewState(&l.Pool, nil)
 		for range l.Backends {
-			table.Pick(s, Client{}, nil)
+			table.Pick(s, &Client{}, nil)
 		}
 		for i := range l.Backends {
 			if n := s.Active(i); n > 3 {

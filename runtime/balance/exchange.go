@@ -72,7 +72,7 @@ func (p *Pool) StickyBackend(value []byte) int {
 // PickRequest is Pick for a request whose cookie names backend sticky, or NoBackend:
 // it goes there, unless that server does not serve its sessions; a retry is everybody's.
 // kept says that the request has gone where its cookie names.
-func (t *Table) PickRequest(s *State, c Client, sticky int, tried Tried) (i int, kept, ok bool) {
+func (t *Table) PickRequest(s *State, c *Client, sticky int, tried Tried) (i int, kept, ok bool) {
 	if sticky != NoBackend && len(tried) == 0 && t.PickSticky(s, sticky) {
 		return sticky, true, true
 	}

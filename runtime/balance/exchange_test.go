@@ -96,7 +96,7 @@ func TestPickRequest(t *testing.T) {
 		kept bool
 	}
 	pick := func(sticky int, tried Tried) picked {
-		i, kept, ok := table.PickRequest(s, Client{}, sticky, tried)
+		i, kept, ok := table.PickRequest(s, &Client{}, sticky, tried)
 		if !ok {
 			t.Fatal("nobody")
 		}
@@ -172,7 +172,7 @@ func TestExchangeAllocatesNothing(t *testing.T) {
 		if r, ok := l.RouteRequest(scratch, host, target); !ok || r.Pool != 0 {
 			t.Fatal("lost")
 		}
-		i, kept, ok := table.PickRequest(s, Client{}, l.StickyBackend(value), nil)
+		i, kept, ok := table.PickRequest(s, &Client{}, l.StickyBackend(value), nil)
 		if !ok || !kept || l.Sticky.Inserts(kept, 200) || len(Tried(nil)) >= l.Tries(table) {
 			t.Fatal("not kept")
 		}

@@ -64,7 +64,7 @@ type Aim struct {
 }
 
 // Aim tells how Pick would come to a server for a connection of c now.
-func (t *Table) Aim(s *State, c Client) Aim {
+func (t *Table) Aim(s *State, c *Client) Aim {
 	f := s.Fork(c.Source.Addr(), 0)
 	a := Aim{Ticket: -1}
 	if len(t.members) == 0 {

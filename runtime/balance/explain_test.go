@@ -60,14 +60,14 @@ func TestForkForetells(t *testing.T) {
 func TestForkOfEarlierServers(t *testing.T) {
 	before := group(spec.SchedulerWLC, 1, 1, 1)
 	s := NewState(&before.Pool, nil)
-	before.Table(well).Pick(s, Client{}, nil)
+	before.Table(well).Pick(s, &Client{}, nil)
 	after := group(spec.SchedulerWLC, 1, 1)
 	next := NewState(&after.Pool, s)
 	table := after.Table(well)
 	fork := next.Fork(netip.Addr{}, 0)
 	for n := range 5 {
-		wanted, _ := table.Pick(fork, Client{}, nil)
-		if got, _ := table.Pick(next, Client{}, nil); got != wanted {
+		wanted, _ := table.Pick(fork, &Client{}, nil)
+		if got, _ := table.Pick(next, &Client{}, nil); got != wanted {
 			t.Errorf("connection %d goes to %d, foretold was %d", n, got, wanted)
 		}
 	}

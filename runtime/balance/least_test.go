@@ -67,7 +67,7 @@ func TestLeastAgreesWithTheNaiveScan(t *testing.T) {
 					tried = rapid.SliceOfN(rapid.IntRange(0, n-1), 1, 3).Draw(t, "tried")
 				}
 				want := naive(l, l.Usable(health), active, turns, tried)
-				got, ok := table.Pick(s, Client{}, tried)
+				got, ok := table.Pick(s, &Client{}, tried)
 				if ok != (want >= 0) || ok && got != want {
 					t.Fatalf("picked %d (%v), the scan %d; active %v turns %v tried %v", got, ok, want, active, turns, tried)
 				}
@@ -108,11 +108,11 @@ func TestLeastFillsAnEmptyServer(t *testing.T) {
 	s := NewState(&l.Pool, nil)
 	table := l.Table(health)
 	for range 5 {
-		table.Pick(s, Client{}, nil)
+		table.Pick(s, &Client{}, nil)
 	}
 	table = l.Table(well)
 	for range 5 {
-		if i, _ := table.Pick(s, Client{}, nil); i != 1 {
+		if i, _ := table.Pick(s, &Client{}, nil); i != 1 {
 			t.Fatalf("picked A with %d in flight to A and %d to B", s.Active(0), s.Active(1))
 		}
 	}
@@ -124,19 +124,19 @@ func TestLeastCountsAcrossChanges(t *testing.T) {
 	before := group(spec.SchedulerRR, 1, 1, 1)
 	old := NewState(&before.Pool, nil)
 	for range 9 {
-		before.Table(well).Pick(old, Client{}, nil)
+		before.Table(well).Pick(old, &Client{}, nil)
 	}
 	after := group(spec.SchedulerWLC, 1, 1) // C is gone
 	s := NewState(&after.Pool, old)
 	table := after.Table(well)
-	if i, _ := table.Pick(s, Client{}, nil); i != 0 {
+	if i, _ := table.Pick(s, &Client{}, nil); i != 0 {
 		t.Fatalf("picked %d of two equals, want A", i)
 	}
 	for range 3 {
 		old.Done(0)
 	}
 	old.Done(2)
-	if i, _ := table.Pick(s, Client{}, nil); i != 0 {
+	if i, _ := table.Pick(s, &Client{}, nil); i != 0 {
 		t.Errorf("picked B with 1 connection on A and 3 on B")
 	}
 	if a, b, c := s.Active(0), s.Active(1), old.Active(2); a != 2 || b != 3 || c != 2 {
@@ -153,7 +153,7 @@ func TestLeastConcurrently(t *testing.T) {
 		loops.Go(func() {
 			var open []int
 			for k := range 2000 {
-				if i, ok := table.Pick(s, Client{}, nil); ok {
+				if i, ok := table.Pick(s, &Client{}, nil); ok {
 					open = append(open, i)
 				}
 				if k%3 == 0 {

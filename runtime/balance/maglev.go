@@ -76,7 +76,7 @@ func advance(slot, skip, size uint32) uint32 {
 }
 
 // sourceSlot is the slot of a client under sch: its address alone decides.
-func sourceSlot(seed uint64, c Client) int {
+func sourceSlot(seed uint64, c *Client) int {
 	hi, lo := words(c.Source.Addr())
 	return int(addressHash(seed, hi, lo) % hashSlots)
 }
@@ -91,7 +91,7 @@ func addressHash(seed, hi, lo uint64) uint64 {
 }
 
 // tupleSlot is the slot of a connection under tch: both addresses and both ports.
-func tupleSlot(seed uint64, c Client) int {
+func tupleSlot(seed uint64, c *Client) int {
 	var key [48]byte
 	hi, lo := words(c.Source.Addr())
 	binary.LittleEndian.PutUint64(key[0:], seed)

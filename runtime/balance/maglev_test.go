@@ -140,7 +140,7 @@ func TestHashIsKeyed(t *testing.T) {
 
 func TestHashKeys(t *testing.T) {
 	at := func(l *Listener, src, dst string) int {
-		c := Client{Source: netip.MustParseAddrPort(src), Destination: netip.MustParseAddrPort(dst)}
+		c := &Client{Source: netip.MustParseAddrPort(src), Destination: netip.MustParseAddrPort(dst)}
 		i, _ := l.Table(well).Pick(NewState(&l.Pool, nil), c, nil)
 		return i
 	}
@@ -199,12 +199,12 @@ func TestKeysMovedWithoutOwnServer(t *testing.T) {
 // slot, before and after: who moves is who is picked another server by name, and the least
 // is what has to arrive for the new counts.
 func TestKeysMovedIsEveryKey(t *testing.T) {
-	clients := make([]Client, hashSlots)
+	clients := make([]*Client, hashSlots)
 	seed := group(spec.SchedulerSCH, 1).seed
 	for n, left := uint32(0), hashSlots; left > 0; n++ {
 		ip := netip.AddrFrom4([4]byte{10 + byte(n>>24), byte(n >> 16), byte(n >> 8), byte(n)})
-		c := Client{Source: netip.AddrPortFrom(ip, 40000)}
-		if slot := sourceSlot(seed, c); !clients[slot].Source.IsValid() {
+		c := &Client{Source: netip.AddrPortFrom(ip, 40000)}
+		if slot := sourceSlot(seed, c); clients[slot] == nil {
 			clients[slot] = c
 			left--
 		}

@@ -62,7 +62,7 @@ func (s *State) Persist(src netip.Addr, i int, now int64) {
 // goes where it went, without a ticket, while that server serves its sessions and
 // was not tried; whoever is sent elsewhere is remembered there. Without a
 // PersistenceTimeout it is Pick.
-func (t *Table) PickClient(s *State, c Client, tried Tried, now int64) (i int, ok bool) {
+func (t *Table) PickClient(s *State, c *Client, tried Tried, now int64) (i int, ok bool) {
 	if t.pool.PersistenceTimeout <= 0 {
 		return t.Pick(s, c, tried)
 	}

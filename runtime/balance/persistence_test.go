@@ -19,7 +19,7 @@ func persistent(scheduler string, weights ...int) *Listener {
 }
 
 // pickFor is one connection of a client, that ends at once.
-func pickFor(t *testing.T, table *Table, s *State, c Client, tried Tried, now int64) string {
+func pickFor(t *testing.T, table *Table, s *State, c *Client, tried Tried, now int64) string {
 	t.Helper()
 	i, ok := table.PickClient(s, c, tried, now)
 	if !ok {
@@ -34,9 +34,9 @@ func TestPersistence(t *testing.T) {
 	table, s := l.Table(well), NewState(&l.Pool, nil)
 	one, two := clientAt(1), clientAt(2)
 	one.Source = netip.AddrPortFrom(one.Source.Addr(), 1111)
-	mapped := Client{Source: netip.AddrPortFrom(netip.AddrFrom16(one.Source.Addr().As16()), 2222)}
+	mapped := &Client{Source: netip.AddrPortFrom(netip.AddrFrom16(one.Source.Addr().As16()), 2222)}
 	for _, step := range []struct {
-		client Client
+		client *Client
 		now    int64
 		want   string
 	}{
@@ -93,7 +93,7 @@ func TestPersistenceOutlastsChanges(t *testing.T) {
 	l := persistent(spec.SchedulerRR, 1, 1, 1)
 	s := NewState(&l.Pool, nil)
 	one, two, three := clientAt(1), clientAt(2), clientAt(3)
-	for _, c := range []Client{one, two, three} {
+	for _, c := range []*Client{one, two, three} {
 		pickFor(t, l.Table(well), s, c, nil, 0)
 	}
 	next := persistent(spec.SchedulerRR, 1, 1)

@@ -31,7 +31,7 @@ func QUICConnectionID(datagram []byte, idLength int) (id []byte, ok bool) {
 
 // quicSlot is the slot of a datagram under qch: its connection id, or else the
 // client's address.
-func quicSlot(seed uint64, c Client) int {
+func quicSlot(seed uint64, c *Client) int {
 	if len(c.QUIC) == 0 {
 		return sourceSlot(seed, c)
 	}

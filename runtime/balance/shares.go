@@ -18,7 +18,7 @@ func (t *Table) Shares() []float64 {
 		_, total = reduce(t.weights)
 		idle := NewState(t.pool, nil)
 		for range total {
-			i, _ := t.Pick(idle, Client{}, nil)
+			i, _ := t.Pick(idle, &Client{}, nil)
 			idle.Done(i)
 			counts[i]++
 		}

@@ -31,7 +31,7 @@ func TestFlightsFollowNames(t *testing.T) {
 	before := group(spec.SchedulerRR, 1, 1, 1)
 	old := NewState(&before.Pool, nil)
 	for range 4 {
-		before.Table(well).Pick(old, Client{}, nil)
+		before.Table(well).Pick(old, &Client{}, nil)
 	}
 	after := group(spec.SchedulerRR, 1, 1, 1)
 	after.Backends[0], after.Backends[2] = after.Backends[2], Backend{Name: "D", Weight: 1} // C B D
@@ -56,7 +56,7 @@ func TestConcurrentPicksAreEven(t *testing.T) {
 		counts[k] = make([]int, len(l.Backends))
 		wg.Go(func() {
 			for range each {
-				i, _ := table.Pick(s, Client{}, nil)
+				i, _ := table.Pick(s, &Client{}, nil)
 				counts[k][i]++
 			}
 		})

@@ -141,7 +141,7 @@ func TestLeastSeesStickyConnections(t *testing.T) {
 		table.PickSticky(s, 0)
 	}
 	for range 3 {
-		if i, _ := table.Pick(s, Client{}, nil); i != 1 {
+		if i, _ := table.Pick(s, &Client{}, nil); i != 1 {
 			t.Fatalf("picked A with %d in flight, B has %d", s.Active(0), s.Active(1))
 		}
 	}

@@ -102,7 +102,7 @@ func (t *Table) hashSequence() []uint16 {
 // in flight until s.Done. Left out are those in tried, if any, and those that are
 // full; a retry of rr, wrr, p2c or least_request takes a ticket of its own. There
 // is none (ok is false) when no usable server remains. Pick allocates nothing.
-func (t *Table) Pick(s *State, c Client, tried Tried) (i int, ok bool) {
+func (t *Table) Pick(s *State, c *Client, tried Tried) (i int, ok bool) {
 	if len(t.members) == 0 {
 		return 0, false
 	}

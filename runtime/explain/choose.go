@@ -56,10 +56,10 @@ func (c *chooser) pick(s *balance.State, r *http1.Request) Pick {
 	var ok bool
 	if r != nil {
 		c.sticky = c.cookie(r)
-		i, p.Kept, ok = c.table.PickRequest(s, c.client, c.sticky, nil)
+		i, p.Kept, ok = c.table.PickRequest(s, &c.client, c.sticky, nil)
 	} else {
 		known, remembered := s.Persisted(c.client.Source.Addr(), c.world.Now)
-		i, ok = c.table.PickClient(s, c.client, nil, c.world.Now)
+		i, ok = c.table.PickClient(s, &c.client, nil, c.world.Now)
 		p.Kept = ok && remembered && known == i
 	}
 	if ok {
@@ -210,19 +210,19 @@ func (c *chooser) schedule() {
 	s := Step{Name: "scheduler", Result: scheduler}
 	if c.Picks[0].Kept {
 		s.Reason = "it is not asked"
-		if i, ok := c.table.Pick(c.fork(), c.client, nil); ok {
+		if i, ok := c.table.Pick(c.fork(), &c.client, nil); ok {
 			s.Otherwise = c.name(i)
 		}
 		c.step(s)
 		return
 	}
-	a := c.table.Aim(c.state, c.client)
+	a := c.table.Aim(c.state, &c.client)
 	s.Reason = c.why(scheduler, a)
 	if len(a.First) > 0 && c.name(a.First[0]) != c.Server {
 		s.Reason += fmt.Sprintf("; %s has all that it takes, so the next one in line gets it", c.name(a.First[0]))
 	}
 	s.Otherwise = "nobody: no other server gets new connections"
-	if i, ok := c.table.Pick(c.fork(), c.client, balance.Tried{c.index(c.Server)}); ok {
+	if i, ok := c.table.Pick(c.fork(), &c.client, balance.Tried{c.index(c.Server)}); ok {
 		s.Otherwise = c.name(i) + ", should it refuse the connection"
 	}
 	c.step(s)

@@ -135,7 +135,7 @@ func (c *conn) dial() {
 			c.refuse()
 			return
 		}
-		i, ok := table.PickClient(p.state, balance.Client{Source: c.source, Destination: c.destination()}, c.tried, loop.Now())
+		i, ok := table.PickClient(p.state, &balance.Client{Source: c.source, Destination: c.destination()}, c.tried, loop.Now())
 		if !ok {
 			c.refuse()
 			return

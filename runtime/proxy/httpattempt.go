@@ -111,7 +111,7 @@ func (c *httpConn) pick() bool {
 		return false
 	}
 	client := balance.Client{Source: c.source, Destination: c.socket.endpoint}
-	i, kept, ok := table.PickRequest(c.pool.state, client, int(c.sticky), c.tried)
+	i, kept, ok := table.PickRequest(c.pool.state, &client, int(c.sticky), c.tried)
 	if !ok {
 		return false
 	}

@@ -44,10 +44,10 @@ func (s *session) connect(p []byte) bool {
 			return s.refuse()
 		}
 		ends := r.ends(s.client, quicID(h, p))
-		i, ok := table.PickClient(h.pools[0].state, ends, s.tried, r.loop.Now())
+		i, ok := table.PickClient(h.pools[0].state, &ends, s.tried, r.loop.Now())
 		if !ok && len(s.tried) > 0 && failures == 0 {
 			s.tried = s.tried[:0]
-			i, ok = table.PickClient(h.pools[0].state, ends, s.tried, r.loop.Now())
+			i, ok = table.PickClient(h.pools[0].state, &ends, s.tried, r.loop.Now())
 		}
 		if !ok {
 			return s.refuse()

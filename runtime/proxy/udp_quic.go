@@ -107,7 +107,8 @@ func (r *receiver) routeQUIC(h *Handler, newest *session, from client, p []byte)
 // beginQUIC picks a server for a connection id, first of all the one that it belongs
 // to, and returns the client's session with it.
 func (r *receiver) beginQUIC(h *Handler, newest *session, from client, owner *tally, id []byte) *session {
-	i, ok := h.pickQUIC(owner, r.ends(from, id), r.loop.Now())
+	ends := r.ends(from, id)
+	i, ok := h.pickQUIC(owner, &ends, r.loop.Now())
 	if !ok {
 		return r.begin(h, from) // it will be refused
 	}
@@ -140,7 +141,7 @@ func (s *session) with(server *tally) *session {
 
 // pickQUIC picks the owner of a connection id while that serves its sessions, and
 // otherwise whom the id's hash chooses.
-func (h *Handler) pickQUIC(owner *tally, c balance.Client, now int64) (i int, ok bool) {
+func (h *Handler) pickQUIC(owner *tally, c *balance.Client, now int64) (i int, ok bool) {
 	table := h.pools[0].table.Load()
 	if table == nil {
 		return 0, false
