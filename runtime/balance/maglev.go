@@ -107,6 +107,10 @@ func tupleSlot(seed uint64, c *Client) int {
 // words are the 16 bytes of an address; an IPv4 address and its IPv6-mapped form are
 // one client. Keys are written in whole words because the hash reads them so.
 func words(a netip.Addr) (hi, lo uint64) {
+	if a.Is4() { // ::ffff:a.b.c.d, without a way through memory
+		b := a.As4()
+		return 0, 0xffff_0000 | uint64(binary.LittleEndian.Uint32(b[:]))<<32
+	}
 	b := a.As16()
 	return binary.LittleEndian.Uint64(b[:8]), binary.LittleEndian.Uint64(b[8:])
 }
