@@ -24,14 +24,17 @@ func cpu() time.Duration {
 
 // BenchmarkRun tells CPU ns per connection of 16 servers with probes and a fault.
 func BenchmarkRun(b *testing.B) {
-	for _, scheduler := range []string{spec.SchedulerRR, spec.SchedulerWRR, spec.SchedulerWLC, spec.SchedulerSCH, spec.SchedulerTCH} {
+	for _, k := range []struct {
+		scheduler string
+		servers   int
+	}{{spec.SchedulerRR, 16}, {spec.SchedulerWRR, 16}, {spec.SchedulerSCH, 16}, {spec.SchedulerTCH, 16}, {spec.SchedulerWLC, 256}, {spec.SchedulerP2C, 256}} {
 		for _, arrivals := range []string{spec.ArrivalsConstant, spec.ArrivalsPoisson} {
-			b.Run(scheduler+"/"+arrivals, func(b *testing.B) {
-				weights := make([]int, 16)
+			b.Run(fmt.Sprint(k.scheduler, "/", k.servers, "/", arrivals), func(b *testing.B) {
+				weights := make([]int, k.servers)
 				for i := range weights {
-					weights[i] = 50 + i
+					weights[i] = 50 + i%51
 				}
-				c := shop(scheduler, weights...)
+				c := shop(k.scheduler, weights...)
 				day(c).Traffic[0].Arrivals = arrivals
 				day(c).Traffic[0].Rate = 10000
 				day(c).Duration = 100 * time.Second

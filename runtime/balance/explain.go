@@ -48,6 +48,7 @@ func (l *leastLoaded) fork(f *State) {
 		leaf := &to.leaves[i]
 		leaf.flight = f.flights[leaf.backend]
 		leaf.flight.leaf = int32(i)
+		leaf.look()
 	}
 	to.play()
 }

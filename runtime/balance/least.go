@@ -13,8 +13,8 @@ const noLeaf = -1
 // name, and every node above holds the better of its two children, so that a
 // connection that begins or ends replays log2(n) matches instead of scanning all.
 //
-// Counts in flight are read from the flights, where Done changes them before it
-// takes the mutex; it then replays that server's matches, so the tree is
+// Counts in flight are those of the flights as of a server's last replay: Done changes them
+// before it takes the mutex and then replays that server's matches, so the tree is
 // right again whenever nobody waits for the mutex.
 type leastLoaded struct {
 	// inUse spares the other schedulers the mutex. It is set before the first wlc
@@ -32,8 +32,16 @@ type leaf struct {
 	backend uint16
 	weight  int64
 	limit   int64 // of what is in flight; 0 = none
-	turns   int64 // picks since the servers to choose from last changed
+	active  int64 // what is in flight
+	turns   int64 // picks since the servers to choose from last changed, and the one at stake
+	full    bool
 	flight  *flight
+}
+
+// look takes over what is in flight.
+func (f *leaf) look() {
+	f.active = f.flight.active.Load()
+	f.full = f.limit > 0 && f.active >= f.limit
 }
 
 // pick chooses a server of t that is not in tried and counts the connection.
@@ -85,7 +93,8 @@ func (l *leastLoaded) build(t *Table, s *State) {
 	for i, m := range t.members {
 		f := s.flights[m]
 		f.leaf = int32(i)
-		l.leaves[i] = leaf{backend: m, weight: int64(t.weights[i]), limit: int64(t.pool.Backends[m].MaxConnections), flight: f}
+		l.leaves[i] = leaf{backend: m, weight: int64(t.weights[i]), limit: int64(t.pool.Backends[m].MaxConnections), turns: 1, flight: f}
+		l.leaves[i].look()
 	}
 	l.play()
 }
@@ -98,7 +107,9 @@ func (l *leastLoaded) play() {
 		l.winners[i] = noLeaf
 	}
 	for i := range l.leaves {
-		l.winners[l.base+i] = int32(i)
+		if !l.leaves[i].full {
+			l.winners[l.base+i] = int32(i)
+		}
 	}
 	for k := l.base - 1; k > 0; k-- {
 		l.winners[k] = l.better(l.winners[2*k], l.winners[2*k+1])
@@ -108,8 +119,30 @@ func (l *leastLoaded) play() {
 // replay plays the matches of a leaf whose counts changed, up to the first that it
 // neither wins nor used to win: nothing above that one hangs on it.
 func (l *leastLoaded) replay(leaf int32) {
-	for k := (l.base + int(leaf)) / 2; k > 0; k /= 2 {
-		winner := l.better(l.winners[2*k], l.winners[2*k+1])
+	f := &l.leaves[leaf]
+	f.look()
+	winner := leaf
+	if f.full {
+		winner = noLeaf
+	}
+	k := l.base + int(leaf)
+	l.winners[k] = winner
+	active, weight, turns := f.active, f.weight, f.turns
+	for k > 1 {
+		// What the winner so far has stays in registers, and no branch hangs on who wins a
+		// match: nobody can foresee that.
+		if rival := l.winners[k^1]; rival != noLeaf {
+			r := &l.leaves[rival]
+			behind := 2*r.behind(active, weight, turns) - int64(k&1) // equal: the left one wins
+			if winner == noLeaf {
+				behind = -1
+			}
+			a, w, t := r.active, r.weight, r.turns
+			if behind < 0 {
+				winner, active, weight, turns = rival, a, w, t
+			}
+		}
+		k /= 2
 		if winner != leaf && winner == l.winners[k] {
 			return
 		}
@@ -117,36 +150,28 @@ func (l *leastLoaded) replay(leaf int32) {
 	}
 }
 
-// better returns the leaf that wins: fewer connections for its weight (LVS's
-// formula, cross-multiplied), then fewer turns for its weight counting the one at
-// stake, then the earlier name. Nobody wins who is full. a is left of b.
+// behind tells whether a server has more connections than another for its weight (LVS's
+// formula, cross-multiplied), or as many and more turns: > 0 = more, 0 = as many of both.
+func (f *leaf) behind(active, weight, turns int64) int64 {
+	if more := f.active*weight - active*f.weight; more != 0 {
+		return more
+	}
+	return f.turns*weight - turns*f.weight
+}
+
+// better returns the leaf that wins: who is not behind; of equals the one with the earlier
+// name, a, which is left of b. Nobody wins who is full: his place is empty.
 func (l *leastLoaded) better(a, b int32) int32 {
-	a, b = l.unlessFull(a), l.unlessFull(b)
 	if b == noLeaf {
 		return a
 	}
 	if a == noLeaf {
 		return b
 	}
-	p, q := &l.leaves[a], &l.leaves[b]
-	loadP, loadQ := p.flight.active.Load()*q.weight, q.flight.active.Load()*p.weight
-	if loadP != loadQ {
-		if loadP < loadQ {
-			return a
-		}
-		return b
-	}
-	if (q.turns+1)*p.weight < (p.turns+1)*q.weight {
+	if p := &l.leaves[a]; l.leaves[b].behind(p.active, p.weight, p.turns) < 0 {
 		return b
 	}
 	return a
-}
-
-func (l *leastLoaded) unlessFull(k int32) int32 {
-	if k != noLeaf && l.leaves[k].limit > 0 && l.leaves[k].flight.active.Load() >= l.leaves[k].limit {
-		return noLeaf
-	}
-	return k
 }
 
 // bestWithout is the winner among the servers not tried: retries are rare enough
@@ -154,7 +179,8 @@ func (l *leastLoaded) unlessFull(k int32) int32 {
 func (l *leastLoaded) bestWithout(tried Tried) int32 {
 	best := int32(noLeaf)
 	for i := range l.leaves {
-		if !tried.has(l.leaves[i].backend) {
+		f := &l.leaves[i]
+		if f.look(); !f.full && !tried.has(f.backend) {
 			best = l.better(best, int32(i))
 		}
 	}
