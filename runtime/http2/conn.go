@@ -255,6 +255,9 @@ func (c *Conn) full() bool { return c.out.len() >= outLimit }
 // Streams returns how many streams there are, that their owners have not closed.
 func (c *Conn) Streams() int { return len(c.streams) + len(c.unnumbered) }
 
+// MidBlock reports whether a header block has begun and not ended (RFC 9113, section 4.3).
+func (c *Conn) MidBlock() bool { return c.partsOf != 0 }
+
 // Idle reports whether nothing is under way and nothing to be written.
 func (c *Conn) Idle() bool { return c.Streams() == 0 && c.out.len() == 0 }
 

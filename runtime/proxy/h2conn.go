@@ -27,6 +27,7 @@ type h2Conn struct {
 	going *drain // of a listener that goes; nil = it stays
 	goes  int64  // when going ends
 	due   int64  // when patience ends with a client that asks nothing or does not read
+	half  int64  // when the frame or header block began of which a part is here; 0 = there is none
 	timer netloop.Timer
 	armed int64 // when the timer fires; it is moved only when that is too late
 	told  int   // of the refused streams are counted
@@ -99,11 +100,20 @@ func (h *h2Conn) moved() {
 		h.told += n
 		h.front.refusedStreams.Add(int64(n))
 	}
-	patience := h2IdleTime
-	if h.out != nil {
-		patience = h.admitted.listener.RequestTimeout
+	now, asking := h.worker.loop.Now(), int64(h.admitted.listener.RequestTimeout)
+	if len(h.in) == 0 && !h.conn.MidBlock() {
+		h.half = 0
+	} else if h.half == 0 {
+		h.half = now
 	}
-	h.due = h.worker.loop.Now() + int64(patience)
+	switch {
+	case h.out != nil:
+		h.due = now + asking
+	case h.half != 0 && h.conn.Streams() == 0: // those have a patience of their own
+		h.due = h.half + asking
+	default:
+		h.due = now + int64(h2IdleTime)
+	}
 	h.arm()
 }
 

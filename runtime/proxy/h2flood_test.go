@@ -12,6 +12,7 @@ import (
 	"net"
 	"net/http"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"testing"
@@ -210,6 +211,54 @@ func TestHTTP2FloodIsToldWhy(t *testing.T) {
 	}
 	if n := settled(t, h); n.Secure.FloodsCut != 20 || n.Errors != 20 {
 		t.Errorf("counted %+v", n)
+	}
+}
+
+// TestHTTP2Halves has clients that do not finish a header block, or a frame: they have the
+// time of a request, however many bytes they add. Who says nothing has longer.
+func TestHTTP2Halves(t *testing.T) {
+	l := httpsListenerOf(startBackend(t, serveFast))
+	l.RequestTimeout = time.Second
+	k, _, config := secured(t, 1, l, "h2")
+	config.NextProtos = []string{"h2"}
+	head := getBlock("/" + strings.Repeat("x", 100))
+	began := newFrames()
+	began.WriteHeaders(h2.HeadersFrameParam{StreamID: 1, BlockFragment: head[:3], EndStream: true})
+	added := newFrames()
+	added.WriteContinuation(1, false, head[3:4])
+	whole := newFrames()
+	whole.headers(1, true, head)
+	for _, c := range []struct {
+		name         string
+		first, added []byte
+		stays        bool
+	}{
+		{"half a header block", began.Bytes(), nil, false},
+		{"a block that grows", began.Bytes(), added.Bytes(), false},
+		{"half a frame", whole.Bytes()[:20], nil, false},
+		{"a frame that grows", whole.Bytes()[:20], head[11:12], false},
+		{"nothing", nil, nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			conn := handshake(t, k, config)
+			conn.SetDeadline(time.Now().Add(patience))
+			conn.Write(append(hello().Bytes(), c.first...))
+			start := time.Now()
+			if c.stays {
+				conn.SetDeadline(start.Add(2 * l.RequestTimeout))
+			}
+			go func() {
+				for err := error(nil); err == nil && len(c.added) > 0; _, err = conn.Write(c.added) {
+					time.Sleep(l.RequestTimeout / 10)
+				}
+			}()
+			got := flood(conn, nil)
+			took := time.Since(start)
+			if let := got.goAway != nil; let == c.stays || let && took < l.RequestTimeout*9/10 {
+				t.Errorf("told %v, then %v, after %v", got.goAway, got.err, took)
+			}
+		})
 	}
 }
 
