@@ -18,7 +18,9 @@
 // The number that counts is processor time per request, user and kernel, of the
 // proxy's process tree, with the delivery of its own packets over loopback in it.
 // Tables have medians over the rounds; the ratio is the median of the rounds' ratios to
-// the peer with the better median, because what disturbs a machine disturbs one round.
+// the peer with the better median, because what disturbs a machine disturbs one round;
+// beside it stands how much of it the kernel takes: a goal below that is out of reach for
+// whoever asks the kernel for the same.
 // Expect ±15 % of noise in one measurement on a machine that is not your own.
 //
 // A measurement is invalid, and makes the command fail, if a request failed or was not

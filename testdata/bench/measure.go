@@ -26,8 +26,9 @@ const (
 type sample struct {
 	load
 	CPU    time.Duration
-	Memory float64 // KiB, while the load is on
-	Before float64 // KiB, before idle connections were opened
+	Kernel time.Duration // of CPU, what was used in the kernel
+	Memory float64       // KiB, while the load is on
+	Before float64       // KiB, before idle connections were opened
 }
 
 // bench is what all measurements share.
@@ -140,7 +141,7 @@ func (m *measurement) loaded(ctx context.Context) (s sample, err error) {
 	if err != nil {
 		return s, err
 	}
-	used, err := cpuOf(m.pid)
+	used, usedKernel, err := cpuOf(m.pid)
 	if err != nil {
 		return s, err
 	}
@@ -156,11 +157,11 @@ func (m *measurement) loaded(ctx context.Context) (s sample, err error) {
 		return s, err
 	}
 	s.load = l
-	now, err := cpuOf(m.pid)
+	now, nowKernel, err := cpuOf(m.pid)
 	if err != nil {
 		return s, err
 	}
-	s.CPU = now - used
+	s.CPU, s.Kernel = now-used, nowKernel-usedKernel
 	c, err := m.server.counters()
 	if err != nil {
 		return s, err

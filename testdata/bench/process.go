@@ -60,29 +60,31 @@ func tree(pid int) []int {
 	return pids
 }
 
-// cpuOf is the processor time that a process tree has used, in user space and in the
+// cpuOf is the processor time that a process tree has used, and how much of it in the
 // kernel, children that have ended included.
-func cpuOf(pid int) (time.Duration, error) {
+func cpuOf(pid int) (total, kernel time.Duration, err error) {
 	const utime, cstime = 11, 14 // fields of proc(5) after the name: utime, stime, cutime, cstime
-	var total int64
 	for _, p := range tree(pid) {
 		b, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", p))
 		if err != nil {
-			return 0, err
+			return 0, 0, err
 		}
 		fields := bytes.Fields(b[bytes.LastIndexByte(b, ')')+1:])
 		if len(fields) <= cstime {
-			return 0, fmt.Errorf("/proc/%d/stat: %q is too short", p, b)
+			return 0, 0, fmt.Errorf("/proc/%d/stat: %q is too short", p, b)
 		}
-		for _, field := range fields[utime : cstime+1] {
+		for i, field := range fields[utime : cstime+1] {
 			n, err := strconv.ParseInt(string(field), 10, 64)
 			if err != nil {
-				return 0, fmt.Errorf("/proc/%d/stat: %w", p, err)
+				return 0, 0, fmt.Errorf("/proc/%d/stat: %w", p, err)
 			}
-			total += n
+			spent := time.Duration(n) * time.Second / ticks
+			if total += spent; i%2 == 1 {
+				kernel += spent
+			}
 		}
 	}
-	return time.Duration(total) * time.Second / ticks, nil
+	return total, kernel, nil
 }
 
 // memoryOf is the memory of a process tree in KiB, with each shared page counted once

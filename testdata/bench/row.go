@@ -37,6 +37,7 @@ type metric struct {
 	value func(sample) float64
 	// better tells whether a is at least as good as b.
 	better func(a, b float64) bool
+	cpu    bool // the value is processor time
 	// against names the peers that the ratio is to. None: the goal is for the value itself.
 	against []string
 }
@@ -52,12 +53,12 @@ func perSecond(s sample) float64     { return s.Rate }
 func perConnection(s sample) float64 { return (s.Memory - s.Before) / s.Amount }
 
 var (
-	requestCost    = metric{"CPU us/req", microseconds, "requests/s", "ratio", microseconds, lower, peers}
-	connectionCost = metric{"CPU us/conn", microseconds, "connections/s", "ratio", microseconds, lower, peers}
-	byteCost       = metric{"CPU ms/GiB", milliseconds, "Gbit/s", "ratio", milliseconds, lower, peers}
-	throughput     = metric{"CPU us/req", microseconds, "requests/s", "ratio of requests/s", perSecond, higher, []string{haproxy}}
-	idleMemory     = metric{"KiB/conn", perConnection, "connections", "ratio", perConnection, lower, nil}
-	idleMemoryTLS  = metric{"KiB/conn", perConnection, "connections", "ratio", perConnection, lower, peers}
+	requestCost    = metric{"CPU us/req", microseconds, "requests/s", "ratio", microseconds, lower, true, peers}
+	connectionCost = metric{"CPU us/conn", microseconds, "connections/s", "ratio", microseconds, lower, true, peers}
+	byteCost       = metric{"CPU ms/GiB", milliseconds, "Gbit/s", "ratio", milliseconds, lower, true, peers}
+	throughput     = metric{"CPU us/req", microseconds, "requests/s", "ratio of requests/s", perSecond, higher, false, []string{haproxy}}
+	idleMemory     = metric{"KiB/conn", perConnection, "connections", "ratio", perConnection, lower, false, nil}
+	idleMemoryTLS  = metric{"KiB/conn", perConnection, "connections", "ratio", perConnection, lower, false, peers}
 )
 
 const (

@@ -150,7 +150,7 @@ func TestCPUAndMemoryOfATree(t *testing.T) {
 	if _, err := out.Read(make([]byte, 1)); err != nil { // the work is done
 		t.Fatal(err)
 	}
-	used, err := cpuOf(cmd.Process.Pid)
+	used, _, err := cpuOf(cmd.Process.Pid)
 	if err != nil {
 		t.Fatal(err)
 	}

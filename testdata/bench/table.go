@@ -21,6 +21,22 @@ type results struct {
 // the median of the rounds' ratios, because what disturbs the machine disturbs all
 // programs of a round. ok is false where a program of the ratio has no valid samples.
 func (r results) ratio(program string) (ratio float64, ok bool) {
+	return r.ratioOf(program, r.row.metric.value)
+}
+
+// kernelRatio is what of the ratio is due to the kernel: less it cannot be, with the same
+// calls. Rows that are not about processor time have none.
+func (r results) kernelRatio(program string) (ratio float64, ok bool) {
+	if !r.row.metric.cpu {
+		return 0, false
+	}
+	return r.ratioOf(program, func(s sample) float64 {
+		s.CPU = s.Kernel
+		return r.row.metric.value(s)
+	})
+}
+
+func (r results) ratioOf(program string, value func(sample) float64) (ratio float64, ok bool) {
 	if !r.valid(program) {
 		return 0, false
 	}
@@ -38,7 +54,7 @@ func (r results) ratio(program string) (ratio float64, ok bool) {
 	}
 	var ratios []float64
 	for round, s := range r.samples[program] {
-		ratios = append(ratios, r.row.metric.value(s)/r.row.metric.value(r.samples[better][round]))
+		ratios = append(ratios, value(s)/r.row.metric.value(r.samples[better][round]))
 	}
 	return median(ratios), true
 }
@@ -89,7 +105,7 @@ func median(vs []float64) float64 {
 func (r results) write(w io.Writer, programs []string) error {
 	m := r.row.metric
 	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', tabwriter.AlignRight)
-	fmt.Fprintf(t, "\t%s\t%s\tgoal\t%s\tp50 us\tp99 us\tPSS MiB\t\n", m.column, m.ratio, m.rate)
+	fmt.Fprintf(t, "\t%s\t%s\tgoal\tkernel\t%s\tp50 us\tp99 us\tPSS MiB\t\n", m.column, m.ratio, m.rate)
 	for _, program := range programs {
 		r.writeProgram(t, program)
 	}
@@ -107,18 +123,21 @@ func (r results) write(w io.Writer, programs []string) error {
 
 func (r results) writeProgram(w io.Writer, program string) {
 	if !r.valid(program) {
-		fmt.Fprintf(w, "%s\tinvalid\t\t\t\t\t\t\t\n", program)
+		fmt.Fprintf(w, "%s\tinvalid\t\t\t\t\t\t\t\t\n", program)
 		return
 	}
-	goal, ratio := "", ""
+	goal, ratio, kernel := "", "", ""
 	if v, ok := r.ratio(program); ok {
 		ratio = fmt.Sprintf("%.2f", v)
+	}
+	if v, ok := r.kernelRatio(program); ok {
+		kernel = fmt.Sprintf("%.2f", v)
 	}
 	if program == subject {
 		goal = r.verdict()
 	}
 	number := func(of func(sample) float64) string { return short(r.median(program, of)) }
-	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", program, number(r.row.metric.cost), ratio, goal, number(perSecond),
+	fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t%s\t\n", program, number(r.row.metric.cost), ratio, goal, kernel, number(perSecond),
 		number(func(s sample) float64 { return s.P50 }), number(func(s sample) float64 { return s.P99 }),
 		number(func(s sample) float64 { return s.Memory / 1024 }))
 }

@@ -13,7 +13,7 @@ import (
 func costs(us ...int) []sample {
 	var s []sample
 	for _, n := range us {
-		s = append(s, sample{load: load{Amount: 1000, Rate: float64(1e6 / n)}, CPU: time.Duration(n) * time.Millisecond, Before: 1000, Memory: 1000 + float64(n)})
+		s = append(s, sample{load: load{Amount: 1000, Rate: float64(1e6 / n)}, CPU: time.Duration(n) * time.Millisecond, Kernel: time.Duration(n) * time.Millisecond / 4, Before: 1000, Memory: 1000 + float64(n)})
 	}
 	return s
 }
@@ -26,17 +26,18 @@ func TestRatioIsPaired(t *testing.T) {
 		invalid      string
 		ratio        string
 		verdict, row string
+		kernel       string
 	}{
-		"median of the rounds": {requestCost, 0.85, costs(8, 40, 9), costs(10, 50, 10), costs(20, 60, 30), "", "0.80", "0.85 ok", "9.00"},
-		"the better median":    {requestCost, 0.85, costs(8, 8, 8), costs(10, 80, 10), costs(80, 10, 80), "", "0.80", "0.85 ok", "8.00"},
-		"not the round's luck": {requestCost, 0.95, costs(9, 9, 9, 9), costs(10, 8, 10, 10), costs(8, 11, 11, 11), "", "0.90", "0.95 ok", "9.00"},
-		"missed":               {requestCost, 0.75, costs(8, 8), costs(10, 10), costs(20, 20), "", "0.80", "0.75 missed", "8.00"},
-		"more is better":       {throughput, 1.15, costs(10, 10), costs(12, 12), costs(1, 1), "", "1.20", "1.15 ok", "10.0"},
-		"more, missed":         {throughput, 1.25, costs(10, 10), costs(12, 12), costs(20, 20), "", "1.20", "1.25 missed", "10.0"},
-		"a value":              {idleMemory, 0.009, costs(8), costs(10), costs(20), "", "", "0.01 ok", "0.01"},
-		"a peer without one":   {requestCost, 0.85, costs(8), costs(10), nil, nginx, "", "0.85", "8.00"},
-		"not of the ratio":     {throughput, 1.15, costs(10), costs(12), nil, nginx, "1.20", "1.15 ok", "10.0"},
-		"the subject without":  {idleMemory, 0.7, nil, costs(12), costs(5), subject, "", "", "invalid"},
+		"median of the rounds": {requestCost, 0.85, costs(8, 40, 9), costs(10, 50, 10), costs(20, 60, 30), "", "0.80", "0.85 ok", "9.00", "0.20"},
+		"the better median":    {requestCost, 0.85, costs(8, 8, 8), costs(10, 80, 10), costs(80, 10, 80), "", "0.80", "0.85 ok", "8.00", "0.20"},
+		"not the round's luck": {requestCost, 0.95, costs(9, 9, 9, 9), costs(10, 8, 10, 10), costs(8, 11, 11, 11), "", "0.90", "0.95 ok", "9.00", "0.22"},
+		"missed":               {requestCost, 0.75, costs(8, 8), costs(10, 10), costs(20, 20), "", "0.80", "0.75 missed", "8.00", "0.20"},
+		"more is better":       {throughput, 1.15, costs(10, 10), costs(12, 12), costs(1, 1), "", "1.20", "1.15 ok", "10.0", ""},
+		"more, missed":         {throughput, 1.25, costs(10, 10), costs(12, 12), costs(20, 20), "", "1.20", "1.25 missed", "10.0", ""},
+		"a value":              {idleMemory, 0.009, costs(8), costs(10), costs(20), "", "", "0.01 ok", "0.01", ""},
+		"a peer without one":   {requestCost, 0.85, costs(8), costs(10), nil, nginx, "", "0.85", "8.00", ""},
+		"not of the ratio":     {throughput, 1.15, costs(10), costs(12), nil, nginx, "1.20", "1.15 ok", "10.0", ""},
+		"the subject without":  {idleMemory, 0.7, nil, costs(12), costs(5), subject, "", "", "invalid", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := results{row{name: "x", title: "title", metric: test.metric, goal: test.goal},
@@ -56,7 +57,7 @@ func TestRatioIsPaired(t *testing.T) {
 					break
 				}
 			}
-			want := strings.Join(strings.Fields(subject+" "+test.row+" "+test.ratio+" "+test.verdict), " ")
+			want := strings.Join(strings.Fields(subject+" "+test.row+" "+test.ratio+" "+test.verdict+" "+test.kernel), " ")
 			if !strings.HasPrefix(line+" ", want+" ") {
 				t.Errorf("%q, want %q in\n%s", line, want, out)
 			}
