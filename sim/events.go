@@ -13,6 +13,7 @@ const (
 	faultFlips // a flapping server goes or comes back
 	warmupEnds
 	serverWarms // a step of a slow start
+	stepEnds    // of a timeline
 )
 
 // event is something that happens beside the traffic.

@@ -29,7 +29,11 @@ func (h *histogram) add(other *histogram) {
 
 // quantile returns the time that permille thousandths of all do not exceed; 0 of none.
 func (h *histogram) quantile(permille int64) int64 {
-	rank := (h.n*permille + 999) / 1000
+	return h.ranked((h.n*permille + 999) / 1000)
+}
+
+// ranked returns the time of that rank, 1 being the shortest; 0 of none.
+func (h *histogram) ranked(rank int64) int64 {
 	for k, seen := 0, int64(0); k < len(h.counts); k++ {
 		if seen += h.counts[k]; seen >= rank && rank > 0 {
 			octave := max(0, k>>histogramBits-1)

@@ -16,6 +16,9 @@ type Result struct {
 	WallSeconds    float64       `json:"wall_seconds"` // the only value that differs from run to run
 	Windows        []Window      `json:"windows"`
 
+	// Timeline is there if the options ask for it.
+	Timeline *Timeline `json:"-"`
+
 	listener *balance.Listener
 	traffic  []spec.Traffic
 	service  *spec.Service

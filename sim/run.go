@@ -26,6 +26,8 @@ type Options struct {
 	Context context.Context
 	// Record is a trace to make of what was sent and of which server took it.
 	Record string
+	// Timeline has the result tell how things went step by step.
+	Timeline bool
 	// Observe sees every connection, or request, once it is served or given up.
 	Observe func(Pick)
 }
@@ -111,8 +113,9 @@ type run struct {
 	warm      bool       // the warm-up is over
 	moved     bool       // a window may have opened or closed
 	requests  int64
+	step      int64 // of a timeline, ns; 0 without one
 	stretches []*stretch
-	stretch   *stretch // that counts who comes now
+	stretch   *stretch // that counts who comes now; nil at the end
 }
 
 func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
@@ -147,6 +150,9 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 	}
 	r.addGauges()
 	r.events.push(event{int64(sim.Warmup), warmupEnds, 0})
+	if opt.Timeline {
+		r.addSteps()
+	}
 	if spec.L7(l.Protocol) {
 		r.patience, r.cookies = int64(l.ConnectTimeout), newCookies(r.pools)
 	}
@@ -300,7 +306,7 @@ func (r *run) settle() {
 			r.moved = true
 		}
 	}
-	if r.moved {
+	if r.moved && r.stretch != nil {
 		r.moved = false
 		r.openStretch()
 	}
@@ -313,6 +319,9 @@ func (r *run) result() *Result {
 	}
 	for k := range r.sim.Expects {
 		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], r.gauges[k], res.Windows, what(r.listener)))
+	}
+	if r.step > 0 {
+		res.Timeline = r.timeline()
 	}
 	return res
 }

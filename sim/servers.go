@@ -124,6 +124,8 @@ func (r *run) happen(e event) (rebuild bool) {
 		r.warm = true
 	case serverWarms:
 		return e.at == r.warms // else a verdict has come before
+	case stepEnds:
+		r.stepped()
 	}
 	r.moved = true
 	return false

@@ -44,7 +44,8 @@ func (t *tally) errors() int64   { return t[Failed] + t[TimedOut] + t[Dropped] }
 func (t *tally) unrouted() int64 { return t[NotFound] + t[Refused] }
 
 // openStretch counts from now on for the windows that are open. Windows that were open
-// together before have their counts already, so that there are as many as combinations.
+// together before have their counts already, so that there are as many as combinations; a
+// timeline tells all stretches apart.
 func (r *run) openStretch() {
 	r.closeStretch(r.now)
 	var windows []int
@@ -56,11 +57,11 @@ func (r *run) openStretch() {
 			}
 		}
 		if len(windows) == 1 {
-			windows = append(windows, 1)
+			windows = append(windows, steadyWindow)
 		}
 	}
 	k := slices.IndexFunc(r.stretches, func(s *stretch) bool { return slices.Equal(s.windows, windows) })
-	if k < 0 {
+	if k < 0 || r.step > 0 {
 		k = len(r.stretches)
 		r.stretches = append(r.stretches, r.newStretch(windows))
 	}
@@ -89,6 +90,7 @@ func (r *run) closeStretch(now int64) {
 	if r.stretch != nil {
 		r.stretch.span += now - r.stretch.since
 		r.work(1, now)
+		r.stretch = nil
 	}
 }
 
@@ -99,8 +101,11 @@ func (r *run) work(sign, now int64) {
 	}
 }
 
-// firstFault is where the windows of faults begin, after "all" and "steady".
-const firstFault = 2
+// The windows are "all", "steady", and those of faults.
+const (
+	steadyWindow = 1
+	firstFault   = 2
+)
 
 func (r *run) windowNames() []string {
 	names := []string{spec.DuringAll, spec.DuringSteady}
@@ -115,8 +120,17 @@ func (r *run) windowIndex(name string) int { return max(0, slices.Index(r.window
 
 // windows adds the stretches up.
 func (r *run) windows() []Window {
-	names := r.windowNames()
-	totals := make([]*stretch, len(names))
+	totals, names := r.totals(), r.windowNames()
+	out := make([]Window, len(names))
+	for w, name := range names {
+		out[w] = r.window(name, totals[w])
+	}
+	return out
+}
+
+// totals are the counts of each window.
+func (r *run) totals() []*stretch {
+	totals := make([]*stretch, len(r.windowNames()))
 	for w := range totals {
 		totals[w] = r.newStretch(nil)
 	}
@@ -125,11 +139,7 @@ func (r *run) windows() []Window {
 			totals[w].add(s)
 		}
 	}
-	out := make([]Window, len(names))
-	for w, name := range names {
-		out[w] = r.window(name, totals[w])
-	}
-	return out
+	return totals
 }
 
 func (s *stretch) add(other *stretch) {

@@ -1,0 +1,131 @@
+package sim
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"slbctl/spec"
+)
+
+// steps is how many parts the time of a simulation is told in, at most: so a longer one
+// needs no more memory.
+const steps = 120
+
+// Timeline is what a simulation came to step by step, for those who draw it. It begins at 0:
+// the warm-up is in it. Times are in seconds.
+type Timeline struct {
+	Step    float64 // how long each is, but for the last, which may be shorter
+	Steps   []Window
+	Warmup  float64
+	Marks   []Mark
+	Spectra [][]Quantile // by window of the result; empty where no latency is told
+}
+
+// Mark is something that happens: a fault. What was during it is in the window of its name.
+type Mark struct {
+	Name  string
+	What  string  // "refuse: instance.ECS02"
+	From  float64 // when it happens
+	Over  float64 // when it is over
+	Until float64 // when nothing is left of it
+	// Before and After are the steady time before and after it; without any request where
+	// there is none.
+	Before, After Window
+}
+
+// Quantile says that a part of the requests, the tail, took at least so long.
+type Quantile struct {
+	Tail    float64 // from 1 down
+	Latency float64 // seconds
+}
+
+// addSteps has the windows counted step by step.
+func (r *run) addSteps() {
+	r.step = (int64(r.sim.Duration) + steps - 1) / steps
+	r.events.push(event{r.step, stepEnds, 0})
+}
+
+// stepped prepares the end of the next step.
+func (r *run) stepped() {
+	if next := r.now + r.step; next < int64(r.sim.Duration) {
+		r.events.push(event{next, stepEnds, 0})
+	}
+}
+
+// timeline tells what the stretches have counted, each of which lies within one step, and
+// within or outside of each window.
+func (r *run) timeline() *Timeline {
+	t := &Timeline{Step: float64(r.step) / 1e9, Warmup: r.sim.Warmup.Seconds()}
+	for from := int64(0); from < int64(r.sim.Duration); from += r.step {
+		t.Steps = append(t.Steps, r.during(func(s *stretch) bool { return s.since >= from && s.since < from+r.step }))
+	}
+	for k, f := range r.faults {
+		t.Marks = append(t.Marks, r.mark(f, firstFault+k))
+	}
+	for _, total := range r.totals() {
+		t.Spectra = append(t.Spectra, spectrum(total.latency))
+	}
+	return t
+}
+
+// during is what was counted in some of the stretches.
+func (r *run) during(chosen func(*stretch) bool) Window {
+	total := r.newStretch(nil)
+	for _, s := range r.stretches {
+		if chosen(s) {
+			total.add(s)
+		}
+	}
+	return r.window("", total)
+}
+
+// mark tells of a fault, which has the window of the given index.
+func (r *run) mark(f *fault, window int) Mark {
+	end := int64(r.sim.Duration)
+	if f.For > 0 {
+		end = int64(f.At + f.For)
+	}
+	over := end
+	for _, s := range r.stretches {
+		if slices.Contains(s.windows, window) {
+			end = max(end, s.since+s.span)
+		}
+	}
+	steady := func(s *stretch) bool { return slices.Contains(s.windows, steadyWindow) }
+	return Mark{
+		Name: f.Name, What: f.Mode + ": " + hits(f.Fault),
+		From: f.At.Seconds(), Over: float64(over) / 1e9, Until: float64(end) / 1e9,
+		Before: r.during(func(s *stretch) bool { return steady(s) && s.since < int64(f.At) }),
+		After:  r.during(func(s *stretch) bool { return steady(s) && s.since >= end }),
+	}
+}
+
+// hits says whom a fault hits.
+func hits(f *spec.Fault) string {
+	if f.Zone != "" {
+		return fmt.Sprintf("zone %q", f.Zone)
+	}
+	return strings.Join(f.Targets, ", ")
+}
+
+// tails are the parts of a hundred at which a spectrum is told, in each decade: equally far
+// from one another on a logarithmic scale.
+var tails = []int64{100, 80, 63, 50, 40, 32, 25, 20, 16, 13}
+
+// spectrum tells the latencies from the shortest one up, each of at least one request.
+func spectrum(h *histogram) (out []Quantile) {
+	if h == nil || h.n == 0 {
+		return nil
+	}
+	for whole := int64(100); whole <= 1e11; whole *= 10 {
+		for _, tail := range tails {
+			beyond := int64(float64(h.n) * (float64(tail) / float64(whole)))
+			if beyond < 1 {
+				return append(out, Quantile{1 / float64(h.n), float64(h.max) / 1e9})
+			}
+			out = append(out, Quantile{float64(tail) / float64(whole), float64(h.ranked(h.n-beyond+1)) / 1e9})
+		}
+	}
+	return out
+}
