@@ -43,21 +43,9 @@ func WriteText(w io.Writer, results []*Result, color bool) error {
 
 func (r *Result) text(b *strings.Builder, color bool) {
 	fmt.Fprintf(b, "simulation %q  %s, seed %d\n", r.Name, seconds(r.VirtualSeconds), r.Seed)
-	fmt.Fprintf(b, "  to %s, %s\n", r.listener.Address, r.listener.Scheduler)
-	for _, t := range r.traffic {
-		if t.Log != "" {
-			fmt.Fprintf(b, "  %s: as in %s\n", t.Name, t.Log)
-			continue
-		}
-		fmt.Fprintf(b, "  %s: %s %ss/s, %s, from %s of %s\n", t.Name,
-			number(t.Rate), what(r.listener), t.Arrivals, count(t.Clients.Count, "client"), t.Clients.Network)
-		if spec.L7(r.listener.Protocol) {
-			b.WriteString("    " + session(&t.Session) + "\n")
-			requests(b, t.Mix)
-		}
-	}
-	if r.service != nil {
-		b.WriteString("  " + service(r.service) + "\n")
+	fmt.Fprintf(b, "  to %s, %s\n", r.Listener(), r.Scheduler())
+	for _, line := range r.Setting() {
+		b.WriteString("  " + line + "\n")
 	}
 	b.WriteString("\n")
 	r.table(b)
@@ -65,6 +53,27 @@ func (r *Result) text(b *strings.Builder, color bool) {
 		b.WriteString("\n")
 		r.expectations(b, color)
 	}
+}
+
+// Setting says who sends what to the listener, and what the servers do; what belongs to the line
+// before it is indented.
+func (r *Result) Setting() (lines []string) {
+	for _, t := range r.traffic {
+		if t.Log != "" {
+			lines = append(lines, fmt.Sprintf("%s: as in %s", t.Name, t.Log))
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s: %s %ss/s, %s, from %s of %s", t.Name,
+			number(t.Rate), r.What(), t.Arrivals, count(t.Clients.Count, "client"), t.Clients.Network))
+		if spec.L7(r.listener.Protocol) {
+			lines = append(lines, "  "+session(&t.Session))
+			lines = append(lines, requests(t.Mix)...)
+		}
+	}
+	if r.service != nil {
+		lines = append(lines, service(r.service))
+	}
+	return lines
 }
 
 // session says what clients do.
@@ -85,14 +94,15 @@ func service(s *spec.Service) string {
 }
 
 // requests lists what is asked for.
-func requests(b *strings.Builder, mix []spec.Request) {
+func requests(mix []spec.Request) (lines []string) {
 	total := 0
 	for _, q := range mix {
 		total += q.Weight
 	}
 	for _, q := range mix {
-		fmt.Fprintf(b, "    %s for %s%s\n", percent(float64(q.Weight)/float64(total)), q.Host, q.Path)
+		lines = append(lines, fmt.Sprintf("  %s for %s%s", percent(float64(q.Weight)/float64(total)), q.Host, q.Path))
 	}
+	return lines
 }
 
 // column is what a window counts beside its requests.

@@ -109,6 +109,15 @@ const (
 	Inconclusive = expect.Inconclusive
 )
 
+// What clients send to the listener: "request", or "connection" on L4.
+func (r *Result) What() string { return what(r.listener) }
+
+// Listener is the address of the listener that the traffic goes to.
+func (r *Result) Listener() string { return r.listener.Address }
+
+// Scheduler is that of the listener.
+func (r *Result) Scheduler() string { return r.listener.Scheduler }
+
 // what clients send to a listener.
 func what(l *balance.Listener) string {
 	if spec.L7(l.Protocol) {

@@ -62,6 +62,7 @@ type Comparison struct {
 	Name         string        `json:"name"`
 	Seed         uint64        `json:"seed"`
 
+	Results  []*Result `json:"-"` // what the alternatives are of
 	listener string
 }
 
@@ -92,7 +93,7 @@ func Compare(c *spec.Config, name string, schedulers []string, opt Options) (*Co
 		if a.ClientsMoved, err = movedByLoss(other, r.listener); err != nil {
 			return nil, err
 		}
-		out.Alternatives = append(out.Alternatives, a)
+		out.Alternatives, out.Results = append(out.Alternatives, a), append(out.Results, r)
 	}
 	return out, nil
 }

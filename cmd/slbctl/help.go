@@ -122,6 +122,7 @@ var pages = map[string]page{
 			"slbctl sim peak -record=F      keep what was sent, and the server of each",
 			"slbctl sim -compare=wrr,p2c    the same traffic under other schedulers",
 			"slbctl sim -without=zone=b     as if a zone, or an instance, were lost",
+			"slbctl sim -html=sim.html      draw a page; -compare and -without side by side",
 		}},
 	"sim import": {
 		text: "Reads slbctl's own log and those of SLB, ALB, nginx, HAProxy, browsers (HAR) and goreplay, sorts what is out of order, and writes one compact file for `traffic { log = ... }`. Lines that cannot be read are counted and named. Paths and queries stay as they are.",

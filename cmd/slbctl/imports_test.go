@@ -34,11 +34,12 @@ func mayImport() map[string][]string {
 		"testdata/wire":               {},
 		"runtime/durable/durabletest": {"runtime/durable"},
 		"sim":                         {"runtime/balance", "runtime/expect", "spec", "sim/trace"},
+		"sim/htmlreport":              {"sim"},
 		"sim/trace":                   {},
 		"planner":                     {"sim", "spec", "planner/state", "runtime/durable"},
 		"planner/state":               {"spec", "runtime/durable"},
 		"runtime":                     append([]string{"spec"}, house...),
-		"cmd/slbctl":                  append([]string{"spec", "sim", "sim/trace", "planner", "planner/state", "runtime", "testdata"}, house...),
+		"cmd/slbctl":                  append([]string{"spec", "sim", "sim/htmlreport", "sim/trace", "planner", "planner/state", "runtime", "testdata"}, house...),
 	}
 	for i, name := range house {
 		allowed[name] = append([]string{"spec"}, house[:i]...)

@@ -26,6 +26,7 @@ type simRunCmd struct {
 	Seed   *uint64  `placeholder:"N" help:"Draw other random numbers than the configuration's seed does."`
 	Record string   `placeholder:"TRACE" help:"Keep the requests of the one simulation, and the server of each, as a trace."`
 
+	HTML    string   `name:"html" placeholder:"FILE" help:"Draw a page of it, too: one file for any browser."`
 	Junit   string   `name:"junit" placeholder:"FILE" help:"Write a JUnit report of the expectations, too."`
 	Compare []string `placeholder:"SCHEDULER,..." help:"Run under each of these schedulers and print one table."`
 	Without []string `sep:"none" placeholder:"ADDR" help:"Suppose that this instance, or zone=NAME, is lost. May be repeated."`
@@ -41,6 +42,7 @@ func (c *simRunCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	whole := config
 	if config, err = sim.Without(config, c.Without...); err != nil {
 		return fmt.Errorf("-without: %w", err)
 	}
@@ -58,12 +60,15 @@ func (c *simRunCmd) Run(s *session) error {
 		if err := context.Cause(s.ctx); err != nil {
 			return err
 		}
-		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed, Record: c.Record, Context: s.ctx})
+		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed, Record: c.Record, Context: s.ctx, Timeline: c.HTML != ""})
 		if err != nil {
 			return err
 		}
 		results = append(results, r)
 		ran.Add(1)
+	}
+	if err := c.draw(s, whole, results); err != nil {
+		return err
 	}
 	end()
 	if c.JSON {
@@ -100,11 +105,14 @@ func (c *simRunCmd) compare(s *session, config *spec.Config, names []string) err
 	}
 	var all []*sim.Comparison
 	for _, name := range names {
-		compared, err := sim.Compare(config, name, c.Compare, sim.Options{Seed: c.Seed, Context: s.ctx})
+		compared, err := sim.Compare(config, name, c.Compare, sim.Options{Seed: c.Seed, Context: s.ctx, Timeline: c.HTML != ""})
 		if err != nil {
 			return err
 		}
 		all = append(all, compared)
+	}
+	if err := c.drawCompared(all); err != nil {
+		return err
 	}
 	if c.JSON {
 		return sim.WriteComparisonsJSON(s.stdout, all)
