@@ -43,16 +43,21 @@ func WriteText(w io.Writer, results []*Result, color bool) error {
 
 func (r *Result) text(b *strings.Builder, color bool) {
 	fmt.Fprintf(b, "simulation %q  %s, seed %d\n", r.Name, seconds(r.VirtualSeconds), r.Seed)
+	r.setting(b)
+	r.table(b)
+	if len(r.Expectations) > 0 {
+		b.WriteString("\n")
+		expectations(b, r.Expectations, color)
+	}
+}
+
+// setting says to whom who sends what.
+func (r *Result) setting(b *strings.Builder) {
 	fmt.Fprintf(b, "  to %s, %s\n", r.Listener(), r.Scheduler())
 	for _, line := range r.Setting() {
 		b.WriteString("  " + line + "\n")
 	}
 	b.WriteString("\n")
-	r.table(b)
-	if len(r.Expectations) > 0 {
-		b.WriteString("\n")
-		r.expectations(b, color)
-	}
 }
 
 // Setting says who sends what to the listener, and what the servers do; what belongs to the line
@@ -227,12 +232,12 @@ func writeTable(b *strings.Builder, rows [][]string) {
 }
 
 // expectations lists verdicts, what was observed and what was wanted.
-func (r *Result) expectations(b *strings.Builder, color bool) {
+func expectations(b *strings.Builder, list []Expectation, color bool) {
 	name := 0
-	for _, e := range r.Expectations {
+	for _, e := range list {
 		name = max(name, utf8.RuneCountInString(e.Name))
 	}
-	for _, e := range r.Expectations {
+	for _, e := range list {
 		mark, code := "ok  ", "\x1b[32m"
 		switch e.Verdict {
 		case Fail:

@@ -315,7 +315,7 @@ func (r *run) settle() {
 func (r *run) result() *Result {
 	res := &Result{
 		Name: r.sim.Name, Seed: r.seed, Requests: r.requests, VirtualSeconds: r.sim.Duration.Seconds(),
-		Windows: r.windows(), listener: r.listener, traffic: r.sim.Traffic, service: r.sim.Service,
+		Windows: r.windows(), listener: r.listener, traffic: r.sim.Traffic, service: r.sim.Service, expects: r.sim.Expects,
 	}
 	for k := range r.sim.Expects {
 		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], r.gauges[k], res.Windows, what(r.listener)))

@@ -122,6 +122,7 @@ var pages = map[string]page{
 			"slbctl sim peak -record=F      keep what was sent, and the server of each",
 			"slbctl sim -compare=wrr,p2c    the same traffic under other schedulers",
 			"slbctl sim -without=zone=b     as if a zone, or an instance, were lost",
+			"slbctl sim peak -replicas=20   how much of the result is chance",
 			"slbctl sim -html=sim.html      draw a page; -compare and -without side by side",
 		}},
 	"sim import": {

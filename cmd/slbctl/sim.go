@@ -21,14 +21,15 @@ type simCmd struct {
 
 // simRunCmd replays the configuration's simulations.
 type simRunCmd struct {
-	Names  []string `arg:"" optional:"" name:"name" help:"Run only these."`
-	JSON   bool     `name:"json" help:"Print one JSON document."`
-	Seed   *uint64  `placeholder:"N" help:"Draw other random numbers than the configuration's seed does."`
-	Record string   `placeholder:"TRACE" help:"Keep the requests of the one simulation, and the server of each, as a trace."`
+	Names    []string `arg:"" optional:"" name:"name" help:"Run only these."`
+	JSON     bool     `name:"json" help:"Print one JSON document."`
+	Seed     *uint64  `placeholder:"N" help:"Draw other random numbers than are configured."`
+	Replicas *int     `placeholder:"N" help:"Run under N seeds; print means and intervals."`
+	Record   string   `placeholder:"TRACE" help:"Keep the requests, and their servers, as a trace."`
 
 	HTML    string   `name:"html" placeholder:"FILE" help:"Draw a page of it, too: one file for any browser."`
 	Junit   string   `name:"junit" placeholder:"FILE" help:"Write a JUnit report of the expectations, too."`
-	Compare []string `placeholder:"SCHEDULER,..." help:"Run under each of these schedulers and print one table."`
+	Compare []string `placeholder:"SCHEDULER,..." help:"Run under each of these, and print one table."`
 	Without []string `sep:"none" placeholder:"ADDR" help:"Suppose that this instance, or zone=NAME, is lost. May be repeated."`
 	variableFlags
 }
@@ -48,6 +49,9 @@ func (c *simRunCmd) Run(s *session) error {
 	}
 	if len(c.Compare) > 0 {
 		return c.compare(s, config, names)
+	}
+	if c.Replicas != nil {
+		return c.replicate(s, config, names)
 	}
 	if c.Record != "" && len(names) > 1 {
 		return &usageError{detail: fmt.Sprintf("-record keeps one simulation, and there are %d: name it", len(names)), command: "sim"}
@@ -91,17 +95,22 @@ func simJunit(results []*sim.Result) *junitSuite {
 	for _, r := range results {
 		took += r.WallSeconds
 		for _, e := range r.Expectations {
-			j.add(r.Name, e.Name, e.Verdict, []string{fmt.Sprintf("wanted %s: %s", e.Wanted, e.Detail)})
+			j.expectation(r.Name, e)
 		}
 	}
 	j.Time = fmt.Sprintf("%.3f", took)
 	return j
 }
 
+// expectation is the case of one.
+func (j *junitSuite) expectation(simulation string, e sim.Expectation) {
+	j.add(simulation, e.Name, e.Verdict, []string{fmt.Sprintf("wanted %s: %s", e.Wanted, e.Detail)})
+}
+
 // compare shows what other schedulers would make of the same traffic. It judges nothing.
 func (c *simRunCmd) compare(s *session, config *spec.Config, names []string) error {
-	if c.Record != "" || c.Junit != "" {
-		return &usageError{detail: "-compare judges nothing and keeps nothing: leave out -record and -junit", command: "sim"}
+	if c.Record != "" || c.Junit != "" || c.Replicas != nil {
+		return &usageError{detail: "-compare judges nothing, keeps nothing and has one run of each: leave out -record, -junit and -replicas", command: "sim"}
 	}
 	var all []*sim.Comparison
 	for _, name := range names {
@@ -141,7 +150,7 @@ func (c *simRunCmd) chosen(config *spec.Config) ([]string, error) {
 }
 
 // verdict is the exit code that all results together deserve.
-func verdict(results []*sim.Result) error {
+func verdict[R interface{ Verdict() sim.Verdict }](results []R) error {
 	var err error
 	for _, r := range results {
 		switch r.Verdict() {
