@@ -3,7 +3,7 @@
 # make crash  every point at which commands and daemon can be killed or find the disk full
 # make testssl  what testssl.sh has to say about https listeners
 # make bench  what a plan, a pick, a connection, a simulated request and the import of a log cost
-# make bench-sim  what a simulated connection or request costs, on one core
+# make bench-sim  what a simulated connection or request costs, on one core, and in SimPy
 # make bench-peers  the same work through slbctl, HAProxy and nginx, side by side
 # make build  bin/slbctl
 
@@ -16,7 +16,7 @@ export GOFLAGS += -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1 && echo a
 RACE = $(shell command -v gcc >/dev/null && echo -race)
 
 # Packages that ./... leaves out because of where they lie.
-TESTDATA = ./testdata ./testdata/bench ./testdata/client ./testdata/wire
+TESTDATA = ./testdata ./testdata/bench ./testdata/bench/simpy ./testdata/client ./testdata/wire
 
 .PHONY: build demo test crash testssl lint tools bench bench-sim bench-peers golden pgo
 
@@ -62,6 +62,8 @@ bench:
 
 bench-sim:
 	$(GO) test -run '^$$' -bench 'Run|Service|Web' -cpu 1 ./sim
+	./testdata/bench/simpy/install.sh
+	$(GO) run ./testdata/bench/simpy
 
 # bench-peers takes a quarter of an hour; ROW=http-64,tcp-bulk selects rows, ROUNDS=n
 # and DURATION=seconds set how often and how long each program is measured. It installs

@@ -29,6 +29,7 @@ func mayImport() map[string][]string {
 		"spec":                        {},
 		"testdata":                    {},
 		"testdata/bench":              {"runtime/netloop"},
+		"testdata/bench/simpy":        {"sim", "spec"},
 		"testdata/certificates":       {},
 		"testdata/client":             {},
 		"testdata/wire":               {},
