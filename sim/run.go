@@ -284,6 +284,10 @@ func (r *run) advance(until int64) {
 			r.now = min(r.now, r.waiting.head().due)
 		}
 		r.depart(r.now)
+		if r.onlyStep() {
+			r.happen(r.events.pop())
+			continue
+		}
 		rebuild := false
 		for len(r.events) > 0 && r.events[0].at == r.now {
 			rebuild = r.happen(r.events.pop()) || rebuild

@@ -126,6 +126,7 @@ func (r *run) happen(e event) (rebuild bool) {
 		return e.at == r.warms // else a verdict has come before
 	case stepEnds:
 		r.stepped()
+		return false
 	}
 	r.moved = true
 	return false

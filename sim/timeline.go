@@ -46,8 +46,18 @@ func (r *run) addSteps() {
 	r.events.push(event{r.step, stepEnds, 0})
 }
 
-// stepped prepares the end of the next step.
+// onlyStep reports whether nothing happens now but that a step ends, of which nothing in the simulation
+// may take notice: windows close only when something else happens.
+func (r *run) onlyStep() bool {
+	return len(r.events) > 0 && r.events[0].at == r.now && r.events[0].kind == stepEnds &&
+		(r.waiting.empty() || r.waiting.head().due > r.now)
+}
+
+// stepped begins to count the next step.
 func (r *run) stepped() {
+	if r.stretch != nil {
+		r.openStretch()
+	}
 	if next := r.now + r.step; next < int64(r.sim.Duration) {
 		r.events.push(event{next, stepEnds, 0})
 	}
