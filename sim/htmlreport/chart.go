@@ -1,7 +1,9 @@
 package htmlreport
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"unicode/utf8"
 
@@ -68,15 +70,16 @@ type series struct {
 	members     map[string]bool
 }
 
-// colours is how many servers have one of their own; in larger farms all but the busiest are one.
+// colours is how many servers have one of their own; in larger farms all are one but those whose
+// shares change the most.
 const colours = 7
 
-// seriesOf chooses what is drawn of the servers of a result.
-func seriesOf(w *sim.Window) (all []series) {
-	drawn := busiest(w, colours)
+// seriesOf chooses what is drawn of the servers that the windows are of.
+func seriesOf(windows []*sim.Window) (all []series) {
+	drawn := telling(windows, colours)
 	others := series{Class: "others", members: map[string]bool{}}
-	for i := range w.Backends {
-		name := w.Backends[i].Address
+	for i := range windows[0].Backends {
+		name := windows[0].Backends[i].Address
 		if !drawn[name] {
 			others.members[name] = true
 			continue
@@ -90,18 +93,30 @@ func seriesOf(w *sim.Window) (all []series) {
 	return all
 }
 
-// busiest are those of a window's servers that have served the most: all, if there are no more
-// than so many; else one less, to leave a place for the others.
-func busiest(w *sim.Window, most int) map[string]bool {
-	chosen := map[string]bool{}
-	for len(w.Backends) <= most && len(chosen) < len(w.Backends) || len(w.Backends) > most && len(chosen) < most-1 {
-		best := -1
-		for i := range w.Backends {
-			if !chosen[w.Backends[i].Address] && (best < 0 || w.Backends[i].Requests > w.Backends[best].Requests) {
-				best = i
+// telling are the servers whose shares differ the most from window to window, the first ones of equals:
+// all, if there are no more than so many; else one less, to leave a place for the others.
+func telling(windows []*sim.Window, most int) map[string]bool {
+	type server struct {
+		name      string
+		low, high float64
+	}
+	servers := make([]server, len(windows[0].Backends))
+	for i := range servers {
+		servers[i] = server{windows[0].Backends[i].Address, 1, 0}
+		for _, w := range windows {
+			if servedBy(w) > 0 {
+				share := w.Backends[i].Share
+				servers[i].low, servers[i].high = min(servers[i].low, share), max(servers[i].high, share)
 			}
 		}
-		chosen[w.Backends[best].Address] = true
+	}
+	if len(servers) > most {
+		slices.SortStableFunc(servers, func(a, b server) int { return cmp.Compare(b.high-b.low, a.high-a.low) })
+		servers = servers[:most-1]
+	}
+	chosen := map[string]bool{}
+	for _, s := range servers {
+		chosen[s.name] = true
 	}
 	return chosen
 }

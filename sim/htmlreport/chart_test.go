@@ -71,20 +71,33 @@ func TestWords(t *testing.T) {
 	}
 }
 
-// farm is a window of n servers, of which the last ones have served the most.
+// farm is a window of n servers, of which the last ones have served the most, and nothing else.
 func farm(n int) *sim.Window {
 	w := &sim.Window{}
 	for k := range n {
 		w.Backends = append(w.Backends, sim.Backend{Address: string(rune('a' + k)), Requests: int64(k)})
 		w.Requests += int64(k)
 	}
+	for k := range w.Backends {
+		w.Backends[k].Share = float64(k) / float64(max(w.Requests, 1))
+	}
 	return w
 }
 
-// In a large farm the busiest servers have colours of their own, and the rest counts together.
+// even is a farm whose servers have served equally much.
+func even(n int) *sim.Window {
+	w := farm(n)
+	for k := range w.Backends {
+		w.Backends[k].Share = 1 / float64(n)
+	}
+	return w
+}
+
+// In a large farm the servers whose shares change have colours of their own, and the rest counts
+// together.
 func TestSeries(t *testing.T) {
 	names := func(n int) (out []string) {
-		for _, s := range seriesOf(farm(n)) {
+		for _, s := range seriesOf([]*sim.Window{even(n), farm(n)}) {
 			out = append(out, s.Class+" "+s.Name)
 		}
 		return out
@@ -95,11 +108,11 @@ func TestSeries(t *testing.T) {
 	if got := names(colours); len(got) != colours || got[colours-1] != "c6 g" {
 		t.Error(got)
 	}
-	if got := names(10); !slices.Equal(got, []string{"c0 e", "c1 f", "c2 g", "c3 h", "c4 i", "c5 j", "others 4 other servers"}) {
+	if got := names(10); !slices.Equal(got, []string{"c0 a", "c1 b", "c2 c", "c3 h", "c4 i", "c5 j", "others 4 other servers"}) {
 		t.Error(got)
 	}
 	w, sum := farm(26), int64(0)
-	for _, s := range seriesOf(w) {
+	for _, s := range seriesOf([]*sim.Window{w}) {
 		sum += s.served(w)
 	}
 	if sum != w.Requests {
@@ -114,7 +127,7 @@ func TestArea(t *testing.T) {
 	}
 	steps := []sim.Window{window(1, 1), window(1, 3), window(0, 0), window(2, 0)}
 	all := window(4, 4)
-	c := &course{Result: &sim.Result{VirtualSeconds: 4, Windows: []sim.Window{all}, Timeline: &sim.Timeline{Step: 1, Steps: steps}}, series: seriesOf(&all)}
+	c := &course{Result: &sim.Result{VirtualSeconds: 4, Windows: []sim.Window{all}, Timeline: &sim.Timeline{Step: 1, Steps: steps}}, series: seriesOf([]*sim.Window{&all})}
 	shapes := c.shares().Shapes
 	if want := "M0 50H250V75H500V100H0ZM750 0H1000V100H750Z"; shapes[0].D != want {
 		t.Errorf("a is %s, want %s", shapes[0].D, want)
@@ -141,7 +154,7 @@ func TestLanes(t *testing.T) {
 func TestDifference(t *testing.T) {
 	a, b := farm(3), farm(3)
 	b.Errors, b.Requests = 2, 1
-	got := beside("c", "", []column{{Label: "a", Window: a}, {Label: "b", Window: b}}, "request", seriesOf(a))
+	got := beside("c", "", []column{{Label: "a", Window: a}, {Label: "b", Window: b}}, "request", seriesOf([]*sim.Window{a}))
 	if r := got.Rows[0]; r.Head != "requests" || r.Cells[2].Text != "-2" {
 		t.Errorf("%+v", r)
 	}
@@ -152,7 +165,7 @@ func TestDifference(t *testing.T) {
 		t.Errorf("%+v", got.Rows[0])
 	}
 	many := beside("c", "", []column{{Window: farm(50)}}, "request", nil)
-	if last := many.Rows[len(many.Rows)-1]; last.Head != "and 19 servers that served less" || len(many.Rows) != 2+1+mostServers {
+	if last := many.Rows[len(many.Rows)-1]; last.Head != "and 19 servers that changed less" || len(many.Rows) != 2+1+mostServers {
 		t.Errorf("%d rows, the last one is %+v", len(many.Rows), last)
 	}
 }

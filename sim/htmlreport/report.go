@@ -100,7 +100,7 @@ func (s Section) simulation(id string) simulation {
 		ID: id, Name: r.Name, Time: fmt.Sprintf("%s of virtual time, seed %d", clock(r.VirtualSeconds), r.Seed),
 		Listener: r.Listener(), Setting: r.Setting(), Expectations: s.expectations(),
 	}
-	series, shared := seriesOf(&r.Windows[0]), s.scales()
+	series, shared := seriesOf(s.windows()), s.scales()
 	for k, run := range s {
 		c := &course{Result: run.Result, series: series, id: fmt.Sprintf("%s-%d", id, k+1)}
 		out.Charts = append(out.Charts, c.chart(run.Label, shared))
@@ -127,6 +127,16 @@ func (s Section) simulation(id string) simulation {
 	return out
 }
 
+// windows are those of all runs.
+func (s Section) windows() (all []*sim.Window) {
+	for _, r := range s {
+		for k := range r.Result.Windows {
+			all = append(all, &r.Result.Windows[k])
+		}
+	}
+	return all
+}
+
 // alone adds what was before, during and after each mark of a run.
 func alone(out *simulation, r *sim.Result, all []series) {
 	var windows []column
@@ -145,7 +155,7 @@ func alone(out *simulation, r *sim.Result, all []series) {
 		if m.Until > m.Over {
 			note += ", noticed until " + clock(m.Until)
 		}
-		out.Tables = append(out.Tables, beside("Before and after "+m.Name, note+". Before and after is the steady time.", []column{
+		out.Tables = append(out.Tables, beside("Before and after "+m.Name, note+". Before and after: the steady time alone.", []column{
 			{Label: "before", Window: present(&m.Before)}, {Label: "during", Window: windowOf(r, m.Name)}, {Label: "after", Window: present(&m.After)},
 		}, r.What(), all))
 	}

@@ -41,7 +41,7 @@ func beside(caption, note string, columns []column, what string, all []series) t
 	if len(columns) == 2 {
 		t.Head = append(t.Head, "difference")
 	}
-	b := &builder{&t, columns, all}
+	b := &builder{table: &t, columns: columns, series: all}
 	b.counts(what)
 	b.latencies()
 	b.servers("share", func(x *sim.Backend, w *sim.Window) (float64, bool) { return x.Share, servedBy(w) > 0 })
@@ -58,6 +58,7 @@ type builder struct {
 	*table
 	columns []column
 	series  []series
+	full    float64 // value of a bar as wide as can be
 }
 
 // add adds a row, of which the values that there are have the given form.
@@ -75,7 +76,7 @@ func (b *builder) add(head string, text, difference func(float64) string, bar st
 		}
 		x := cell{Text: text(v)}
 		if bar != "" {
-			width := place(100 * min(v, 1))
+			width := place(100 * min(v/b.full, 1))
 			x.Bar, x.Class = &width, "part "+bar
 		}
 		values = append(values, v)
@@ -168,27 +169,30 @@ func timed(columns []column) bool {
 
 // servers are the rows of a value of each server.
 func (b *builder) servers(name string, of func(*sim.Backend, *sim.Window) (float64, bool)) {
-	var first *sim.Window
+	var windows []*sim.Window
+	most := 0.0
 	any := false
 	for _, c := range b.columns {
 		if c.Window == nil {
 			continue
 		}
-		if first == nil {
-			first = c.Window
-		}
+		windows = append(windows, c.Window)
 		for i := range c.Window.Backends {
-			_, ok := of(&c.Window.Backends[i], c.Window)
-			any = any || ok
+			v, ok := of(&c.Window.Backends[i], c.Window)
+			any, most = any || ok, max(most, v)
 		}
 	}
 	if !any {
 		return
 	}
+	b.full = 1
+	if most > 0 {
+		b.full = min(1, roundUp(most))
+	}
 	b.Rows = append(b.Rows, row{Head: name, Group: true})
-	listed := busiest(first, mostServers)
-	for i := range first.Backends {
-		address := first.Backends[i].Address
+	listed, first := telling(windows, mostServers), windows[0].Backends
+	for i := range first {
+		address := first[i].Address
 		if !listed[address] {
 			continue
 		}
@@ -201,8 +205,8 @@ func (b *builder) servers(name string, of func(*sim.Backend, *sim.Window) (float
 			return 0, false
 		})
 	}
-	if n := len(first.Backends) - len(listed); n > 0 {
-		b.Rows = append(b.Rows, row{Head: fmt.Sprintf("and %s that served less", plural(n, "server"))})
+	if n := len(first) - len(listed); n > 0 {
+		b.Rows = append(b.Rows, row{Head: fmt.Sprintf("and %s that changed less", plural(n, "server"))})
 	}
 }
 
