@@ -52,7 +52,8 @@ func (f *folder) fill(pages int) {
 		f.t.Fatal(err)
 	}
 	defer b.Close()
-	if _, err := io.CopyN(b, zeros{}, (int64(disk.Bavail)-int64(pages))*disk.Bsize); err != nil {
+	_, err = io.CopyN(b, zeros{}, (int64(disk.Bavail)-int64(pages))*disk.Bsize)
+	if err != nil && !errors.Is(err, unix.ENOSPC) { // a daemon that writes as well may have taken a page
 		f.t.Fatal(err)
 	}
 }
