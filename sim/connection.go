@@ -88,11 +88,21 @@ func (r *run) try(c *connection) {
 		}
 		switch r.servers[p.first+i].answers(r.now) {
 		case accepts:
+			if r.servers[p.first+i].errs() {
+				if r.errored(p, c, i) {
+					continue
+				}
+				return
+			}
 			r.serve(p, c, i)
 			return
 		case refuses:
 			p.state.Done(i)
 			c.tried.Add(i)
+			if !reconnects(r.listener) {
+				r.finish(c, Failed, 0)
+				return
+			}
 		case silent:
 			c.on, c.due = i, r.now+r.patience
 			waits := *c
@@ -122,6 +132,10 @@ func (r *run) timeout() {
 	c := r.waiting.pop()
 	r.pools[c.pool].state.Done(c.on)
 	c.tried.Add(c.on)
+	if !reconnects(r.listener) {
+		r.finish(&c, Failed, 0)
+		return
+	}
 	r.try(&c)
 }
 

@@ -56,7 +56,11 @@ func drawWeb(t *rapid.T) *spec.Config {
 	l.HealthCheck.Enabled = rapid.Bool().Draw(t, "check")
 	l.HealthCheck.Interval = 300 * time.Millisecond
 	l.StickySession = drawSticky(t)
-	l.Retry.Attempts = rapid.IntRange(0, 2).Draw(t, "attempts")
+	l.Retry = spec.Retry{
+		Attempts: rapid.IntRange(0, 2).Draw(t, "attempts"),
+		Connect:  rapid.IntRange(0, 3).Draw(t, "connect") > 0, Status5x: rapid.Bool().Draw(t, "5xx"),
+	}
+	l.HealthCheck.Type, l.HealthCheck.HTTPCodes = rapid.SampledFrom([]string{spec.CheckHTTP, spec.CheckTCP}).Draw(t, "type"), []string{"http_2xx"}
 	l.MaxQPS = rapid.SampledFrom([]int{0, 0, 50}).Draw(t, "QPS")
 	l.WhenAllUnhealthy = rapid.SampledFrom([]string{spec.WhenUnhealthyReject, spec.WhenUnhealthyForward}).Draw(t, "when")
 	l.SlowStart = rapid.SampledFrom([]time.Duration{0, time.Second}).Draw(t, "slow")
@@ -76,7 +80,8 @@ func drawWeb(t *rapid.T) *spec.Config {
 	sim := day(c)
 	sim.Duration = 4 * time.Second
 	sim.Faults = []spec.Fault{{
-		Name: "dead", At: time.Second, For: time.Second, Mode: spec.FaultRefuse,
+		Name: "dead", At: time.Second, For: time.Second, ErrorRate: 1,
+		Mode:    rapid.SampledFrom([]string{spec.FaultRefuse, spec.FaultErrors}).Draw(t, "mode"),
 		Targets: []string{fmt.Sprintf("instance.s%d", rapid.IntRange(0, len(weights)-1).Draw(t, "fault"))},
 	}}
 	traffic := &sim.Traffic[0]
@@ -219,7 +224,12 @@ func (ref *reference) serve(p Pick, at int, pool *balance.Pool, jar map[string]k
 			}
 		}
 		state.Done(i)
-		if ref.run.servers[ref.run.pools[at].first+i].answer() == refuses {
+		switch server := &ref.run.servers[ref.run.pools[at].first+i]; {
+		case server.answer() == refuses && !ref.listener.Retry.Connect:
+			return ref.say(Failed, pool, "")
+		case len(server.erring) > 0 && server.answer() == accepts && !(ref.listener.Retry.Status5x && len(tried)+1 < tries):
+			return ref.say(Errored, pool, "")
+		case server.answer() == refuses, len(server.erring) > 0:
 			tried.Add(i)
 			continue
 		}

@@ -33,9 +33,12 @@
 //     probes at once. Under hang it answers neither until they give up: a connection
 //     after 5 s, or a listener's connect_timeout, a probe after its timeout. A SYN lost
 //     to a hang is not repeated. Under slow, work takes factor times as long; under flap it
-//     refuses for the first half of each period.
+//     refuses for the first half of each period. Under errors it answers the part error_rate
+//     of what it is asked, evenly spread, with 503 at once, probes over HTTP too; on L4 each
+//     connection asks once.
 //   - A connection that failed to reach one server tries the next that the core names,
-//     and is an error when the core names none.
+//     and is an error when the core names none; so does a request that got an error, where
+//     the listener retries those. A request that got no answer in time is not retried.
 //   - Probes begin as after an apply: the first of each server at 0, before any
 //     traffic, each further one an interval after the last ended. At one instant probes
 //     come first, then the ends of faults, their starts, retries, and new connections.

@@ -20,7 +20,7 @@ func web(scheduler string, weights ...int) *spec.Config {
 	l := webListener(c)
 	l.Meta = spec.Meta{Address: webAddress, Name: "http:80"}
 	l.Protocol, l.ConnectTimeout, l.IdleTimeout = spec.ProtocolHTTP, 5*time.Second, 15*time.Second
-	l.HealthCheck.Type = spec.CheckHTTP
+	l.HealthCheck.Type, l.Retry.Connect = spec.CheckHTTP, true
 	day(c).Traffic[0].Session.Cookies = true
 	return c
 }

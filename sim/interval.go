@@ -99,7 +99,7 @@ type gauge struct {
 func (g *gauge) observe(o Outcome, server int, took int64) {
 	switch {
 	case g.metric == spec.MetricErrorRate:
-		g.record(o == Failed || o == TimedOut || o == Dropped)
+		g.record(o.wrong())
 	case o != Served:
 	case g.metric == spec.MetricShare:
 		g.record(g.servers[server])

@@ -18,6 +18,7 @@ type server struct {
 	hang    int
 	slow    int
 	factor  float64  // how much longer its work takes then
+	erring  []*erring
 	station *station // nil = work takes no time
 
 	verdict balance.Verdict
@@ -71,6 +72,7 @@ type fault struct {
 	over    bool  // the accident itself
 	end     int64 // when it was over
 	down    bool  // a flapping server, at the moment
+	erring  map[string]*erring
 	open    bool  // its window
 	well    []bool
 }
@@ -86,6 +88,7 @@ func newFault(f *spec.Fault, servers []server) *fault {
 			hit.servers = append(hit.servers, i)
 		}
 	}
+	hit.erring = newErring(f, servers, hit.servers)
 	return hit
 }
 
@@ -140,7 +143,7 @@ func (r *run) probe(i int) (verdict bool) {
 		r.events.push(event{r.now + int64(s.check.Timeout), probeEnds, i})
 		return false
 	}
-	return r.probed(i, s.answer() == accepts)
+	return r.probed(i, s.answer() == accepts && s.passes())
 }
 
 func (r *run) probed(i int, ok bool) (verdict bool) {
@@ -172,6 +175,8 @@ func (r *run) strike(f *fault, begins bool) {
 		case spec.FaultSlow:
 			s.slow += step
 			r.slow(i)
+		case spec.FaultErrors:
+			s.err(f.erring[s.Instance], begins)
 		case spec.FaultFlap:
 			if begins || f.down {
 				s.refuse += step

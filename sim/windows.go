@@ -40,7 +40,7 @@ func (t *tally) requests() (n int64) {
 	return n
 }
 
-func (t *tally) errors() int64   { return t[Failed] + t[TimedOut] + t[Dropped] }
+func (t *tally) errors() int64   { return t[Failed] + t[TimedOut] + t[Errored] + t[Dropped] }
 func (t *tally) unrouted() int64 { return t[NotFound] + t[Refused] }
 
 // openStretch counts from now on for the windows that are open. Windows that were open

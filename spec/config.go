@@ -105,6 +105,12 @@ type InstanceFault struct {
 	SlowBody  time.Duration // that the body of an answer takes
 }
 
+// Fails says whether request number n, from 1 on, is one of those that fail: errors are spread evenly, so
+// that of the first n the nearest whole number below n times the rate has failed.
+func (f *InstanceFault) Fails(n int64) bool {
+	return int64(float64(n)*f.ErrorRate) > int64(float64(n-1)*f.ErrorRate)
+}
+
 // ACL is a list of addresses that listeners let in or keep out.
 type ACL struct {
 	Meta
@@ -406,9 +412,11 @@ type Fault struct {
 	For     time.Duration // 0 = until the end
 	Targets []string      // resource addresses of instances
 	Zone    string        // or every instance of a zone
-	Mode    string        // FaultRefuse, FaultHang, FaultSlow or FaultFlap
+	Mode    string        // FaultRefuse, FaultHang, FaultSlow, FaultErrors or FaultFlap
 	Factor  float64       // how much longer a slow server takes
-	Period  time.Duration // of a flapping server, which refuses for the first half of each
+	// ErrorRate is the share of requests that a server under FaultErrors fails, as InstanceFault has it.
+	ErrorRate float64
+	Period    time.Duration // of a flapping server, which refuses for the first half of each
 }
 
 // Expect is a bound that a simulation's result must keep, or what a balancer gives.
@@ -515,6 +523,7 @@ const (
 	FaultRefuse = "refuse"
 	FaultHang   = "hang"
 	FaultSlow   = "slow"
+	FaultErrors = "errors"
 	FaultFlap   = "flap"
 
 	ServiceConstant    = "constant"

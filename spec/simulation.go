@@ -115,6 +115,7 @@ func (l *loader) checkSimulation(c *Config, sim *Simulation, s *site) {
 				d.errorf(place.at("target"), "Not a backend", "", "%s is not behind %s.", t, lb.Listeners[i].Address)
 			}
 		}
+		d.checkErrors(c, behind, &f, place)
 		inZone := func(x *Instance) bool { return x.Zone == f.Zone && behind[x.Address] }
 		if f.Zone != "" && !slices.ContainsFunc(c.Instances, inZone) {
 			d.errorf(place.at("zone"), "No such zone", "", "No backend of %s is in zone %q.", lb.Listeners[i].Address, f.Zone)

@@ -65,7 +65,7 @@ func (f *fault) serve(w http.ResponseWriter, r *http.Request, answer func(http.R
 	if f.Delay > 0 {
 		f.wait(r.Context(), f.Delay)
 	}
-	if f.fails() {
+	if f.Fails(f.requests.Add(1)) {
 		http.Error(w, "this error is a fault of the configuration", f.Status)
 		return
 	}
@@ -73,13 +73,6 @@ func (f *fault) serve(w http.ResponseWriter, r *http.Request, answer func(http.R
 		w = &slowWriter{ResponseWriter: w, fault: f, ctx: r.Context()}
 	}
 	answer(w)
-}
-
-// fails spreads the errors evenly over the requests: after n of them the nearest whole
-// number below n times the rate has failed.
-func (f *fault) fails() bool {
-	n := float64(f.requests.Add(1))
-	return int64(n*f.ErrorRate) > int64((n-1)*f.ErrorRate)
 }
 
 // slowSteps is in how many parts a slow body is sent.
