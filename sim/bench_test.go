@@ -59,11 +59,16 @@ func BenchmarkRun(b *testing.B) {
 // tenths of it, latency and utilisation included.
 func BenchmarkService(b *testing.B) {
 	for _, k := range []struct {
-		scheduler string
-		servers   int
-	}{{spec.SchedulerRR, 1}, {spec.SchedulerRR, 16}, {spec.SchedulerSCH, 16}, {spec.SchedulerWLC, 256}, {spec.SchedulerP2C, 256}} {
-		b.Run(fmt.Sprint(k.scheduler, "/", k.servers), func(b *testing.B) {
+		scheduler  string
+		servers    int
+		discipline string
+	}{
+		{spec.SchedulerRR, 1, ""}, {spec.SchedulerRR, 16, ""}, {spec.SchedulerSCH, 16, ""}, {spec.SchedulerWLC, 256, ""}, {spec.SchedulerP2C, 256, ""},
+		{spec.SchedulerRR, 1, spec.DisciplinePS}, {spec.SchedulerRR, 16, spec.DisciplinePS}, {spec.SchedulerWLC, 256, spec.DisciplinePS},
+	} {
+		b.Run(fmt.Sprint(k.scheduler, "/", k.servers, k.discipline), func(b *testing.B) {
 			c := queueing(k.scheduler, k.servers, 1, 0.9, spec.ServiceExponential)
+			day(c).Service.Discipline = k.discipline
 			day(c).Duration = time.Duration(2e6 / day(c).Traffic[0].Rate * 1e9)
 			var connections int64
 			b.ReportAllocs()

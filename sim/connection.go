@@ -139,8 +139,25 @@ func (r *run) timeout() {
 	r.try(&c)
 }
 
-// finish counts what became of a connection; i is the server of its pool that served it.
+// finish ends a connection and counts what became of it; i is the server of its pool that served it.
 func (r *run) finish(c *connection, o Outcome, i int) {
+	if o == Served {
+		r.bake(c, i)
+	}
+	r.count(c, o, i)
+}
+
+// bake gives a client its cookie, or what else a server of its pool that takes it changes.
+func (r *run) bake(c *connection, i int) {
+	if c.visits == nil {
+		return
+	}
+	if k := c.visits.cookie(c.visitor, c.way); k != nil {
+		r.cookies.give(&r.pools[c.pool], k, c, i, r.now)
+	}
+}
+
+func (r *run) count(c *connection, o Outcome, i int) {
 	s := c.stretch
 	switch {
 	case o == Served:
@@ -148,11 +165,6 @@ func (r *run) finish(c *connection, o Outcome, i int) {
 		s.served[p.first+i]++
 		if s.latency != nil {
 			s.latency.record(c.done - c.came)
-		}
-		if c.visits != nil {
-			if k := c.visits.cookie(c.visitor, c.way); k != nil {
-				r.cookies.give(p, k, c, i, r.now)
-			}
 		}
 	case c.pool >= 0:
 		s.routes[c.pool][o]++

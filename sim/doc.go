@@ -14,7 +14,9 @@
 //     connections that wait for a server that hangs.
 //   - With a service block a connection, or request, is work for one of its server's
 //     workers, after those that came there before it. Who comes when all workers and the
-//     queue are taken is refused, and tries the next server. Servers at one address share
+//     queue are taken is refused, and tries the next server. Under the discipline ps the workers
+//     share themselves equally among all that is there instead, none of which gets more than one of them,
+//     and as many as workers and queue together is the most. Servers at one address share
 //     their workers, a time is drawn once for a connection wherever it goes, probes take
 //     none, and a client has its cookie as soon as its request has found a server. A request
 //     that is not done within the listener's request_timeout is an error (504), and the

@@ -51,6 +51,9 @@ func (r *run) addStations() {
 	if r.sim.Service == nil {
 		return
 	}
+	if r.sim.Service.Discipline == spec.DisciplinePS {
+		r.jobs = newJobs()
+	}
 	known := map[netip.AddrPort]*station{}
 	for i := range r.servers {
 		s := &r.servers[i]

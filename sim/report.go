@@ -95,7 +95,11 @@ func session(s *spec.Session) string {
 
 // service says what each server does.
 func service(s *spec.Service) string {
-	return fmt.Sprintf("each server: %s %s on average, %s, %d may wait", s.Distribution, s.Time, count(s.Workers, "worker"), s.Queue)
+	workers, waiting := count(s.Workers, "worker"), "may wait"
+	if s.Discipline == spec.DisciplinePS {
+		workers, waiting = "shared by all on "+workers, "more than workers"
+	}
+	return fmt.Sprintf("each server: %s %s on average, %s, %d %s", s.Distribution, s.Time, workers, s.Queue, waiting)
 }
 
 // requests lists what is asked for.

@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"slices"
 	"time"
 
@@ -108,6 +109,7 @@ type run struct {
 	demands    []*demands // by stream
 	stations   []*station
 	departures departures
+	jobs       *jobs // nil where the end of work is known when it comes
 
 	gauges    [][]*gauge // by expectation; nil where the count is exact
 	warm      bool       // the warm-up is over
@@ -253,6 +255,9 @@ func (r *run) play() {
 	r.closeStretch(int64(r.sim.Duration))
 	for !r.waiting.empty() { // connections that still wait for a silent server
 		r.advance(r.waiting.head().due)
+	}
+	if r.jobs != nil {
+		r.depart(math.MaxInt64) // what servers still have to do, whatever else happens then
 	}
 }
 

@@ -17,7 +17,7 @@ type server struct {
 	refuse  int // faults of each mode that it is under
 	hang    int
 	slow    int
-	factor  float64  // how much longer its work takes then
+	factor  float64 // how much longer its work takes then
 	erring  []*erring
 	station *station // nil = work takes no time
 
@@ -73,7 +73,7 @@ type fault struct {
 	end     int64 // when it was over
 	down    bool  // a flapping server, at the moment
 	erring  map[string]*erring
-	open    bool  // its window
+	open    bool // its window
 	well    []bool
 }
 

@@ -35,20 +35,30 @@ func (d *demands) draw(index uint64) int64 {
 }
 
 // station is what serves at one address: some workers and the queue before them. When
-// work comes first and is served first, its end is known when it comes.
+// what comes first is served first, the end of work is known when it comes.
 type station struct {
 	free   []int64      // when each worker is; a heap
 	starts queue[int64] // when each of those who wait gets a worker
 	room   int          // for so many
-	work   int64        // all that it has taken, ns
+	work   int64        // all that it has taken, ns; when it shares, has done
+	sharing
 }
 
 func newStation(s *spec.Service) *station {
-	return &station{free: make([]int64, s.Workers), room: s.Queue}
+	x := &station{room: s.Queue}
+	if x.shares = s.Discipline == spec.DisciplinePS; x.shares {
+		x.workers = s.Workers
+		return x
+	}
+	x.free = make([]int64, s.Workers)
+	return x
 }
 
 // full reports whether all workers have something to do and the queue is full.
 func (s *station) full(now int64) bool {
+	if s.shares {
+		return len(s.parts) == s.workers+s.room
+	}
 	for !s.starts.empty() && *s.starts.head() <= now {
 		s.starts.pop()
 	}
@@ -90,6 +100,9 @@ func (s *station) occupy(until int64) {
 // busy is how long its workers have worked up to now, added up: a worker that has
 // something left to do has worked without a break since it got that.
 func (s *station) busy(now int64) int64 {
+	if s.shares {
+		return s.work + (now-s.at)*int64(min(len(s.parts), s.workers))
+	}
 	left := int64(0)
 	for _, free := range s.free {
 		left += max(0, free-now)
@@ -102,6 +115,7 @@ type departure struct {
 	at     int64
 	pool   int32
 	server int32 // of the pool
+	job    int32 // instead, from 1 on
 	leaves bool  // the client's connection ends, too
 }
 
@@ -150,10 +164,17 @@ func (h *departures) pop() departure {
 func (r *run) depart(now int64) {
 	for len(r.departures) > 0 && r.departures[0].at <= now {
 		d := r.departures.pop()
+		if d.job > 0 {
+			r.ended(d.job-1, d.at)
+			continue
+		}
 		r.pools[d.pool].state.Done(int(d.server))
 		if d.leaves {
 			r.quota.Connections.Leave()
 		}
+	}
+	if r.jobs != nil {
+		r.progress(now)
 	}
 }
 
@@ -164,6 +185,10 @@ func (r *run) serve(p *pool, c *connection, i int) {
 		r.finish(c, Served, i)
 		return
 	}
+	if r.jobs != nil {
+		r.take(p, c, i)
+		return
+	}
 	s, o := &r.servers[p.first+i], Served
 	done := s.station.serve(r.now, s.effort(c.demand))
 	if limit := int64(r.listener.RequestTimeout); c.visits != nil && done-r.now > limit {
@@ -171,7 +196,7 @@ func (r *run) serve(p *pool, c *connection, i int) {
 	}
 	c.done = done
 	if p.counts || r.limited {
-		r.departures.push(departure{done, int32(c.pool), int32(i), c.leaves})
+		r.departures.push(departure{at: done, pool: int32(c.pool), server: int32(i), leaves: c.leaves})
 		c.leaves = false
 	} else {
 		p.state.Done(i)

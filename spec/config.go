@@ -361,14 +361,17 @@ type Simulation struct {
 	Expects  []Expect
 }
 
-// Service is what each server is assumed to do with a connection or request: it queues,
-// first come first served, until one of the workers has time for it.
+// Service is what each server is assumed to do with a connection or request: it queues
+// until one of the workers has time for it, or they work on all at once.
 type Service struct {
 	Time         time.Duration // mean
 	Distribution string        // ServiceConstant, ServiceExponential or ServiceLognormal
 	Sigma        float64       // of the logarithm; lognormal only
+	Discipline   string        // DisciplineFCFS: first come, first served; or DisciplinePS: processor sharing
 	Workers      int
-	Queue        int // how many may wait; who comes then is refused
+	// Queue is how many may wait, or under DisciplinePS be there beside as many as there are workers; who
+	// comes then is refused.
+	Queue int
 }
 
 // Traffic is one stream of arrivals.
@@ -525,6 +528,9 @@ const (
 	FaultSlow   = "slow"
 	FaultErrors = "errors"
 	FaultFlap   = "flap"
+
+	DisciplineFCFS = "fcfs"
+	DisciplinePS   = "ps"
 
 	ServiceConstant    = "constant"
 	ServiceExponential = "exponential"

@@ -12,6 +12,7 @@ var serviceBlock = &block{
 		bind("distribution", word([]string{ServiceConstant, ServiceExponential, ServiceLognormal}),
 			func(s *Service) *string { return &s.Distribution }, fallback(ServiceExponential)),
 		bind("sigma", number(0.01, 3), func(s *Service) *float64 { return &s.Sigma }, fallback(1.0)),
+		bind("discipline", word([]string{DisciplineFCFS, DisciplinePS}), func(s *Service) *string { return &s.Discipline }, fallback(DisciplineFCFS)),
 		bind("workers", integer[int](1, 1<<16), func(s *Service) *int { return &s.Workers }, fallback(1.0)),
 		bind("queue", integer[int](0, 1<<20), func(s *Service) *int { return &s.Queue }, fallback(1024.0)),
 	},

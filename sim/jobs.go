@@ -1,0 +1,168 @@
+package sim
+
+import (
+	"math"
+)
+
+// jobs are the connections, or requests, that servers work on or have in their queues, where only time
+// tells how they end: who comes later makes them slower, or their server may go away under them.
+// Elsewhere a connection is counted as soon as a server takes it, for then its end is known.
+type jobs struct {
+	list  []job
+	free  []int32  // places in the list
+	timed chain    // those that have a request_timeout, the first to reach it first
+	ready stations // that share their processors, by when the next of their jobs is done
+}
+
+// job is one of them.
+type job struct {
+	connection
+	i          int   // its server, in its pool
+	due        int64 // when the client is answered 504
+	over       bool  // for the client
+	prev, next int32 // of the chain; none at its ends
+}
+
+const none = -1
+
+// chain is a list of jobs in the order of due.
+type chain struct{ first, last int32 }
+
+func newJobs() *jobs { return &jobs{timed: chain{none, none}} }
+
+// add keeps a connection that server i of its pool has taken.
+func (js *jobs) add(c *connection, i int) int32 {
+	if len(js.free) == 0 {
+		js.free = append(js.free, int32(len(js.list)))
+		js.list = append(js.list, job{})
+	}
+	k := js.free[len(js.free)-1]
+	js.free = js.free[:len(js.free)-1]
+	j := &js.list[k]
+	*j = job{connection: *c, i: i, due: math.MaxInt64, prev: none, next: none}
+	j.tried = nil // who is served tries nobody else
+	return k
+}
+
+// time puts a job into the chain. Nearly always that is its end, for the limit is seldom changed.
+func (js *jobs) time(k int32, due int64) {
+	j := &js.list[k]
+	after := js.timed.last
+	for after != none && js.list[after].due > due {
+		after = js.list[after].prev
+	}
+	j.due, j.prev, j.next = due, after, js.timed.first
+	if after != none {
+		j.next = js.list[after].next
+		js.list[after].next = k
+	} else {
+		js.timed.first = k
+	}
+	if j.next != none {
+		js.list[j.next].prev = k
+	} else {
+		js.timed.last = k
+	}
+}
+
+// untime takes a job out of the chain.
+func (js *jobs) untime(k int32) {
+	j := &js.list[k]
+	if j.due == math.MaxInt64 {
+		return
+	}
+	if j.prev != none {
+		js.list[j.prev].next = j.next
+	} else {
+		js.timed.first = j.next
+	}
+	if j.next != none {
+		js.list[j.next].prev = j.prev
+	} else {
+		js.timed.last = j.prev
+	}
+	j.due, j.prev, j.next = math.MaxInt64, none, none
+}
+
+// drop forgets a job that its server has done with.
+func (js *jobs) drop(k int32) {
+	js.list[k] = job{over: true}
+	js.free = append(js.free, k)
+}
+
+// take has server i of a connection's pool do its work.
+func (r *run) take(p *pool, c *connection, i int) {
+	s := &r.servers[p.first+i]
+	r.bake(c, i)
+	k, work := r.jobs.add(c, i), s.effort(c.demand)
+	c.leaves = false
+	limit := int64(math.MaxInt64)
+	if c.visits != nil {
+		limit = r.now + int64(r.listener.RequestTimeout)
+	}
+	if s.station.shares {
+		s.station.share(r.now, work, k)
+		r.jobs.ready.place(s.station)
+		if c.visits != nil {
+			r.jobs.time(k, limit)
+		}
+		return
+	}
+	done := s.station.serve(r.now, work)
+	if done > limit {
+		r.jobs.list[k].due = limit // it is not in the chain: what ends it is known
+	}
+	r.departures.push(departure{at: min(done, limit), job: k + 1})
+}
+
+// end is what becomes of a job for its client.
+func (r *run) end(k int32, o Outcome, at int64) {
+	j := &r.jobs.list[k]
+	j.over, j.done = true, at
+	r.pools[j.pool].state.Done(j.i)
+	r.count(&j.connection, o, j.i)
+}
+
+// ended ends a job of a server that works on one after the other.
+func (r *run) ended(k int32, at int64) {
+	if j := &r.jobs.list[k]; !j.over {
+		o := Served
+		if at == j.due {
+			o = TimedOut // the server works on, for nobody
+		}
+		r.end(k, o, at)
+	}
+	r.jobs.drop(k)
+}
+
+// progress lets time pass for servers that share their processors among all their jobs.
+func (r *run) progress(now int64) {
+	for {
+		done, due := r.jobs.ready.next(), int64(math.MaxInt64)
+		if first := r.jobs.timed.first; first != none {
+			due = r.jobs.list[first].due
+		}
+		switch {
+		case done <= due && done <= now && done < math.MaxInt64:
+			r.complete(r.jobs.ready[0], done)
+		case due < done && due <= now:
+			k := r.jobs.timed.first
+			r.jobs.untime(k)
+			r.end(k, TimedOut, due) // the server works on, for nobody
+		default:
+			return
+		}
+	}
+}
+
+// complete ends the jobs of a station that are done at a time.
+func (r *run) complete(s *station, now int64) {
+	for k := s.done(now); k != none; k = s.done(now) {
+		r.jobs.untime(k)
+		if !r.jobs.list[k].over {
+			r.end(k, Served, now)
+		}
+		r.jobs.drop(k)
+	}
+	r.jobs.ready.place(s)
+}
