@@ -27,6 +27,7 @@ type connection struct {
 	sticky  int  // the server that the client's cookie names
 	kept    bool // it has gone there
 	first   bool // of its session
+	baked   bool // it has its cookie already
 }
 
 // arrive lets a connection come on L4. It is the fast path: nearly every one is served
@@ -88,7 +89,7 @@ func (r *run) try(c *connection) {
 		}
 		switch r.servers[p.first+i].answers(r.now) {
 		case accepts:
-			if r.servers[p.first+i].errs() {
+			if s := &r.servers[p.first+i]; s.erring != nil && s.errs() {
 				if r.errored(p, c, i) {
 					continue
 				}
@@ -141,23 +142,6 @@ func (r *run) timeout() {
 
 // finish ends a connection and counts what became of it; i is the server of its pool that served it.
 func (r *run) finish(c *connection, o Outcome, i int) {
-	if o == Served {
-		r.bake(c, i)
-	}
-	r.count(c, o, i)
-}
-
-// bake gives a client its cookie, or what else a server of its pool that takes it changes.
-func (r *run) bake(c *connection, i int) {
-	if c.visits == nil {
-		return
-	}
-	if k := c.visits.cookie(c.visitor, c.way); k != nil {
-		r.cookies.give(&r.pools[c.pool], k, c, i, r.now)
-	}
-}
-
-func (r *run) count(c *connection, o Outcome, i int) {
 	s := c.stretch
 	switch {
 	case o == Served:
@@ -165,6 +149,9 @@ func (r *run) count(c *connection, o Outcome, i int) {
 		s.served[p.first+i]++
 		if s.latency != nil {
 			s.latency.record(c.done - c.came)
+		}
+		if c.visits != nil && !c.baked {
+			r.bake(c, i)
 		}
 	case c.pool >= 0:
 		s.routes[c.pool][o]++
@@ -183,6 +170,13 @@ func (r *run) count(c *connection, o Outcome, i int) {
 	}
 	if r.observe != nil {
 		r.tell(c, o, i)
+	}
+}
+
+// bake gives the client of a request the cookie of the server that takes it.
+func (r *run) bake(c *connection, i int) {
+	if k := c.visits.cookie(c.visitor, c.way); k != nil {
+		r.cookies.give(&r.pools[c.pool], k, c, i, r.now)
 	}
 }
 

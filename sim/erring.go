@@ -42,6 +42,9 @@ func (s *server) err(e *erring, begins bool) {
 		return
 	}
 	s.erring = slices.DeleteFunc(s.erring, func(other *erring) bool { return other == e })
+	if len(s.erring) == 0 {
+		s.erring = nil // as most servers have it, which is quick to see
+	}
 }
 
 // passes reports whether a server that answers passes a probe. One of TCP or UDP sees no error.

@@ -40,7 +40,7 @@ func (js *jobs) add(c *connection, i int) int32 {
 	js.free = js.free[:len(js.free)-1]
 	j := &js.list[k]
 	*j = job{connection: *c, i: i, due: math.MaxInt64, prev: none, next: none}
-	j.tried = nil // who is served tries nobody else
+	j.tried, j.baked = nil, true // who is served tries nobody else
 	return k
 }
 
@@ -93,7 +93,9 @@ func (js *jobs) drop(k int32) {
 // take has server i of a connection's pool do its work.
 func (r *run) take(p *pool, c *connection, i int) {
 	s := &r.servers[p.first+i]
-	r.bake(c, i)
+	if c.visits != nil {
+		r.bake(c, i)
+	}
 	k, work := r.jobs.add(c, i), s.effort(c.demand)
 	c.leaves = false
 	limit := int64(math.MaxInt64)
@@ -120,7 +122,7 @@ func (r *run) end(k int32, o Outcome, at int64) {
 	j := &r.jobs.list[k]
 	j.over, j.done = true, at
 	r.pools[j.pool].state.Done(j.i)
-	r.count(&j.connection, o, j.i)
+	r.finish(&j.connection, o, j.i)
 }
 
 // ended ends a job of a server that works on one after the other.

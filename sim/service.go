@@ -162,6 +162,15 @@ func (h *departures) pop() departure {
 
 // depart ends what is over at the given time.
 func (r *run) depart(now int64) {
+	if len(r.departures) > 0 && r.departures[0].at <= now {
+		r.leave(now)
+	}
+	if r.jobs != nil {
+		r.progress(now)
+	}
+}
+
+func (r *run) leave(now int64) {
 	for len(r.departures) > 0 && r.departures[0].at <= now {
 		d := r.departures.pop()
 		if d.job > 0 {
@@ -172,9 +181,6 @@ func (r *run) depart(now int64) {
 		if d.leaves {
 			r.quota.Connections.Leave()
 		}
-	}
-	if r.jobs != nil {
-		r.progress(now)
 	}
 }
 
