@@ -70,11 +70,6 @@ func (c *clients) port(index uint64) uint16 {
 	return 1024 + uint16(below(c.ports.draw(index), 65536-1024))
 }
 
-// source returns the address and port that connection number index comes from.
-func (c *clients) source(index uint64) netip.AddrPort {
-	return netip.AddrPortFrom(c.address(c.client(index)), c.port(index))
-}
-
 // address returns the address of a client; clients beyond the size of the network
 // share theirs with others.
 func (c *clients) address(client uint64) netip.Addr {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"net/netip"
 	"slices"
 	"time"
 
@@ -19,6 +20,8 @@ type connection struct {
 	on      int   // the silent server it waits for, in its pool
 	due     int64 // until when
 	leaves  bool  // the client's connection to the balancer ends with it
+	epoch   int   // of run; of one that waits
+	stream  int
 
 	// Of HTTP.
 	visits  *visits // nil on L4
@@ -34,9 +37,11 @@ type connection struct {
 // by its first server.
 func (r *run) arrive(k int, index uint64) {
 	c := r.comes(k, index)
+	c.pool = r.serving.base
 	clients := r.clients[k]
 	if clients != nil {
-		c.client.Source = clients.source(index)
+		c.visitor = clients.client(index)
+		c.client.Source = netip.AddrPortFrom(clients.address(c.visitor), clients.port(index))
 	}
 	if r.limited {
 		if o := r.admit(c); o != Served {
@@ -51,7 +56,7 @@ func (r *run) arrive(k int, index uint64) {
 // them wait. What depends on the protocol, the caller fills in.
 func (r *run) comes(k int, index uint64) *connection {
 	c := &r.coming
-	c.came, c.stretch, c.tried, c.leaves = r.now, r.stretch, c.tried[:0], false
+	c.came, c.stretch, c.tried, c.leaves, c.stream = r.now, r.stretch, c.tried[:0], false, k
 	if r.demands != nil {
 		c.demand = r.demands[k].draw(index)
 	}
@@ -87,9 +92,14 @@ func (r *run) try(c *connection) {
 		if !ok {
 			break
 		}
-		switch r.servers[p.first+i].answers(r.now) {
+		s := &r.servers[p.first+i]
+		if s.fine && (s.station == nil || !s.station.full(r.now)) {
+			r.serve(p, c, i)
+			return
+		}
+		switch s.answers(r.now) {
 		case accepts:
-			if s := &r.servers[p.first+i]; s.erring != nil && s.errs() {
+			if s.errs() {
 				if r.errored(p, c, i) {
 					continue
 				}
@@ -107,8 +117,8 @@ func (r *run) try(c *connection) {
 		case silent:
 			c.on, c.due = i, r.now+r.patience
 			waits := *c
-			waits.tried = slices.Clone(c.tried)
-			r.waiting.push(waits)
+			waits.tried, waits.epoch = slices.Clone(c.tried), r.epoch
+			r.waiting.insert(waits, func(other *connection) bool { return other.due > waits.due })
 			return
 		}
 	}
@@ -137,6 +147,7 @@ func (r *run) timeout() {
 		r.finish(&c, Failed, 0)
 		return
 	}
+	r.follow(&c)
 	r.try(&c)
 }
 
@@ -152,6 +163,9 @@ func (r *run) finish(c *connection, o Outcome, i int) {
 		}
 		if c.visits != nil && !c.baked {
 			r.bake(c, i)
+		}
+		if r.moves != nil {
+			r.moves.see(c, p.first+i)
 		}
 	case c.pool >= 0:
 		s.routes[c.pool][o]++
@@ -181,7 +195,7 @@ func (r *run) bake(c *connection, i int) {
 }
 
 func (r *run) tell(c *connection, o Outcome, i int) {
-	p := Pick{At: time.Duration(c.came), Client: c.client, Outcome: o, First: c.first, Visitor: c.visitor}
+	p := Pick{At: time.Duration(c.came), Client: c.client, Outcome: o, First: c.first, Stream: c.stream, Visitor: c.visitor}
 	if o == Served {
 		if c.stretch.latency != nil {
 			p.Took = time.Duration(c.done - c.came)
@@ -193,7 +207,6 @@ func (r *run) tell(c *connection, o Outcome, i int) {
 	}
 	if c.way != nil {
 		p.Host, p.Path = c.way.host, c.way.path
-		p.Stream = slices.Index(r.visits, c.visits)
 	}
 	r.observe(p)
 }

@@ -41,9 +41,18 @@
 //   - A connection that failed to reach one server tries the next that the core names,
 //     and is an error when the core names none; so does a request that got an error, where
 //     the listener retries those. A request that got no answer in time is not retried.
+//   - A change has the recorded configuration until it comes, and that of the files from
+//     then on. States, turns, verdicts, quotas and cookies go on as they do live; a server that is new
+//     is probed at that moment, and warms up from then on. Connections to what leaves have
+//     the time of a drain and are cut off then, which is an error. Names lead to another
+//     address at once, and an apply that would be refused is made all the same.
+//   - A drain is that of an operator, a deployment drains servers by hand, a batch at a time, stops them
+//     with what they have, and lets them back when they have started; the next batch begins
+//     when the checks call this one well.
 //   - Probes begin as after an apply: the first of each server at 0, before any
 //     traffic, each further one an interval after the last ended. At one instant probes
-//     come first, then the ends of faults, their starts, retries, and new connections.
+//     come first, then the ends of faults, their starts, what operators do, retries, and new
+//     connections.
 //
 // Time is integer nanoseconds and no random number depends on floating-point
 // functions that differ between machines, so a result is a function of configuration, scenario and seed, byte

@@ -13,14 +13,21 @@ const (
 	faultFlips // a flapping server goes or comes back
 	warmupEnds
 	serverWarms // a step of a slow start
-	stepEnds    // of a timeline
+	serverCuts  // the time of a drain is up
+	drainEnds
+	batchStarts // of a deployment
+	batchStops
+	batchDrains
+	drainStarts
+	changes
+	stepEnds // of a timeline
 )
 
 // event is something that happens beside the traffic.
 type event struct {
 	at    int64
 	kind  kind
-	index int // of the server in run.servers, or of the fault
+	index int // of the server in run.servers, or of the fault, drain or deployment
 }
 
 func (e event) before(f event) bool {

@@ -183,9 +183,10 @@ var permilles = map[string]int64{spec.MetricP50: 500, spec.MetricP99: 990, spec.
 // random reports whether the servers' shares are a matter of chance: rr and wrr give each
 // exactly its turns, and so does wlc while connections take no time.
 func (r *run) random() bool {
-	l := r.listener
-	if len(l.Rules) > 0 || l.PersistenceTimeout > 0 {
-		return true
+	for _, g := range []*generation{r.serving, r.last} {
+		if len(g.listener.Rules) > 0 || g.listener.PersistenceTimeout > 0 {
+			return true
+		}
 	}
 	for k := range r.pools {
 		p := r.pools[k].Pool

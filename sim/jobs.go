@@ -2,6 +2,7 @@ package sim
 
 import (
 	"math"
+	"slices"
 )
 
 // jobs are the connections, or requests, that servers work on or have in their queues, where only time
@@ -18,6 +19,8 @@ type jobs struct {
 type job struct {
 	connection
 	i          int   // its server, in its pool
+	server     int32 // in run.servers
+	began      int64
 	due        int64 // when the client is answered 504
 	over       bool  // for the client
 	prev, next int32 // of the chain; none at its ends
@@ -97,6 +100,7 @@ func (r *run) take(p *pool, c *connection, i int) {
 		r.bake(c, i)
 	}
 	k, work := r.jobs.add(c, i), s.effort(c.demand)
+	r.jobs.list[k].server, r.jobs.list[k].began = int32(p.first+i), r.now
 	c.leaves = false
 	limit := int64(math.MaxInt64)
 	if c.visits != nil {
@@ -167,4 +171,42 @@ func (r *run) complete(s *station, now int64) {
 		r.jobs.drop(k)
 	}
 	r.jobs.ready.place(s)
+}
+
+// busyLine reports whether a line of servers has something to do that has begun by a time.
+func (r *run) busyLine(line int32, from int64) bool {
+	return r.jobs != nil && slices.ContainsFunc(r.jobs.list, func(j job) bool {
+		return !j.over && j.began <= from && r.servers[j.server].line == line
+	})
+}
+
+// cutOff ends for their clients what a line of servers has to do that has begun by a time. The servers
+// work on, for nobody.
+func (r *run) cutOff(line int32, from int64) {
+	if r.jobs == nil {
+		return
+	}
+	for k := range r.jobs.list {
+		if j := &r.jobs.list[k]; !j.over && j.began <= from && r.servers[j.server].line == line {
+			r.jobs.untime(int32(k))
+			r.end(int32(k), Cut, r.now)
+		}
+	}
+}
+
+// kill ends all that a line of servers has to do, since they stop.
+func (r *run) kill(line int32) {
+	r.cutOff(line, r.now)
+	if s := &r.servers[line]; s.station != nil {
+		for _, p := range s.station.clear(r.now) {
+			r.jobs.untime(p.job)
+			if !r.jobs.list[p.job].over {
+				r.end(p.job, Cut, r.now) // of another pool
+			}
+			r.jobs.drop(p.job)
+		}
+		if s.station.shares {
+			r.jobs.ready.place(s.station)
+		}
+	}
 }

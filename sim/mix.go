@@ -12,13 +12,12 @@ import (
 type way struct {
 	host, path string
 	outcome    Outcome // Served while a pool takes it
-	route      int     // the pool or redirect, by index in listener.Pools; -1 = neither
+	route      int     // the pool or redirect, by index in run.pools; below 0 = neither
 	slot       int     // of its pool's cookie among those of a client; -1 = there is none
 }
 
-// mix draws what the requests of a stream are for.
+// mix draws what the requests of a stream are for: which of its ways.
 type mix struct {
-	ways   []way
 	bounds []uint64 // of each way, exclusive, among total
 	total  uint64
 	what   source
@@ -29,46 +28,43 @@ type mix struct {
 type cookieName struct{ host, name string }
 
 // slots number the cookies that a client may have.
-type slots struct {
-	listener *balance.Listener
-	pools    []*balance.Pool
-	names    map[cookieName]int
-}
+type slots map[cookieName]int
 
-func newSlots(l *balance.Listener) *slots {
-	return &slots{listener: l, pools: l.Pools(), names: map[cookieName]int{}}
-}
-
-// way asks the core about requests of a kind.
-func (s *slots) way(host, path string) way {
-	if host == "" {
-		host = hostOf(s.listener)
+// ways asks the core about requests of some kinds, and numbers the cookies that go with them.
+func (s slots) ways(g *generation, requests []spec.Request) (ways []way) {
+	pools := g.listener.Pools()
+	for _, q := range requests {
+		ways = append(ways, s.way(g, pools, q.Host, q.Path))
 	}
-	w := newWay(s.listener, host, path)
-	if w.outcome == Served && s.pools[w.route].Sticky.Mode != balance.StickyOff {
-		name := cookieName{host, s.pools[w.route].Sticky.Cookie}
-		if _, ok := s.names[name]; !ok {
-			s.names[name] = len(s.names)
+	return ways
+}
+
+func (s slots) way(g *generation, pools []*balance.Pool, host, path string) way {
+	if host == "" {
+		host = hostOf(g.listener)
+	}
+	w := newWay(g.listener, host, path)
+	if w.outcome == Served && pools[w.route].Sticky.Mode != balance.StickyOff {
+		name := cookieName{host, pools[w.route].Sticky.Cookie}
+		if _, ok := s[name]; !ok {
+			s[name] = len(s)
 		}
-		w.slot = s.names[name]
+		w.slot = s[name]
+	}
+	if w.route >= 0 {
+		w.route += g.base
 	}
 	return w
 }
 
-// newMix asks the core about each request of a stream's mix, and returns how many
-// cookies a client may have.
-func newMix(l *balance.Listener, t *spec.Traffic, seed uint64) (m *mix, slots int) {
-	m = &mix{what: newSource(seed, "requests "+t.Name)}
-	requests := t.Mix
-	if len(requests) == 0 {
-		requests = []spec.Request{{Weight: 1, Path: "/"}}
-	}
-	cookies := newSlots(l)
+// newMix prepares to draw requests.
+func newMix(requests []spec.Request, name string, seed uint64) *mix {
+	m := &mix{what: newSource(seed, "requests "+name)}
 	for _, q := range requests {
 		m.total += uint64(max(q.Weight, 1))
-		m.ways, m.bounds = append(m.ways, cookies.way(q.Host, q.Path)), append(m.bounds, m.total)
+		m.bounds = append(m.bounds, m.total)
 	}
-	return m, len(cookies.names)
+	return m
 }
 
 func newWay(l *balance.Listener, host, path string) way {
@@ -98,11 +94,11 @@ func hostOf(l *balance.Listener) string {
 }
 
 // draw returns what request number index of the stream is for.
-func (m *mix) draw(index uint64) *way {
-	if len(m.ways) == 1 {
-		return &m.ways[0]
+func (m *mix) draw(index uint64) int {
+	if len(m.bounds) == 1 {
+		return 0
 	}
 	random := below(m.what.draw(index), m.total)
 	k, _ := slices.BinarySearch(m.bounds, random+1)
-	return &m.ways[k]
+	return k
 }

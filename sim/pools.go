@@ -14,26 +14,27 @@ type pool struct {
 	state *balance.State
 	table *balance.Table
 	first int // index of its first server in run.servers
+	size  int // how many it has there
 
 	counts bool // what is in flight matters to it
 }
 
-// addPools prepares the pools of the listener, and the first probe of each server.
-func (r *run) addPools(c *spec.Config) {
-	for _, p := range r.listener.Pools() {
+// addPools prepares the pools and servers of a generation.
+func (r *run) addPools(g *generation) {
+	g.base, g.first = len(r.pools), len(r.servers)
+	for _, p := range g.listener.Pools() {
 		first := len(r.servers)
-		r.pools = append(r.pools, pool{Pool: p, state: balance.NewState(p, nil), first: first, counts: inFlight(p)})
+		r.pools = append(r.pools, pool{Pool: p, state: balance.NewState(p, nil), first: first, size: len(p.Backends), counts: inFlight(p)})
 		for i, b := range p.Backends {
-			s := server{Backend: &p.Backends[i], check: p.Check, since: longAgo}
+			s := server{Backend: &p.Backends[i], check: p.Check, since: longAgo, probed: p.Probed(i), line: int32(len(r.servers)), heir: -1}
 			if b.Instance != "" {
-				s.stopped = c.Instance(b.Instance).Status == spec.StatusStopped
+				s.stopped = g.config.Instance(b.Instance).Status == spec.StatusStopped
 			}
+			s.look()
 			r.servers = append(r.servers, s)
-			if p.Probed(i) {
-				r.events.push(event{0, probeStarts, first + i})
-			}
 		}
 	}
+	g.pools, g.servers = len(r.pools)-g.base, len(r.servers)-g.first
 }
 
 // inFlight reports whether a pool chooses by what is in flight.
@@ -51,7 +52,7 @@ func (r *run) addStations() {
 	if r.sim.Service == nil {
 		return
 	}
-	if r.sim.Service.Discipline == spec.DisciplinePS {
+	if r.sim.Service.Discipline == spec.DisciplinePS || len(r.sim.Changes)+len(r.sim.Drains)+len(r.sim.Deploys) > 0 {
 		r.jobs = newJobs()
 	}
 	known := map[netip.AddrPort]*station{}
@@ -69,7 +70,7 @@ func (r *run) addStations() {
 // at each step of a server that starts slowly.
 func (r *run) rebuild() {
 	next := int64(0)
-	for k := range r.pools {
+	for k := r.serving.base; k < r.serving.base+r.serving.pools; k++ {
 		p := &r.pools[k]
 		servers := r.servers[p.first : p.first+len(p.Backends)]
 		p.table = p.TableWarm(
@@ -82,7 +83,10 @@ func (r *run) rebuild() {
 				return step
 			})
 	}
-	if next > 0 && r.warms != r.now+next {
+	switch {
+	case next == 0:
+		r.warms = 0
+	case r.warms != r.now+next:
 		r.warms = r.now + next
 		r.events.push(event{r.warms, serverWarms, 0})
 	}

@@ -34,3 +34,13 @@ func (q *queue[T]) pop() T {
 	q.size--
 	return v
 }
+
+// insert puts a value before those at the end that come later, of which there are some only after a change
+// of how long they wait.
+func (q *queue[T]) insert(v T, later func(*T) bool) {
+	q.push(v)
+	at := func(k int) *T { return &q.ring[(q.first+k)%len(q.ring)] }
+	for k := q.size - 1; k > 0 && later(at(k-1)); k-- {
+		*at(k), *at(k - 1) = *at(k - 1), *at(k)
+	}
+}

@@ -6,7 +6,6 @@ import (
 	"math"
 	"net/netip"
 
-	"slbctl/runtime/balance"
 	"slbctl/sim/trace"
 	"slbctl/spec"
 )
@@ -16,7 +15,6 @@ import (
 type replay struct {
 	*trace.Trace
 	next trace.Request // the one that comes next
-	ways []way         // by target; of listeners of HTTP
 }
 
 // openReplay reads the log of a stream; nil if it has none.
@@ -45,14 +43,12 @@ func (p *replay) arrivals() *arrivals {
 	return a
 }
 
-// route asks the core about each target of the log, and returns how many cookies a client
-// may have.
-func (p *replay) route(l *balance.Listener) (slots int) {
-	cookies := newSlots(l)
+// requests are the kinds of them that the log has.
+func (p *replay) requests() (kinds []spec.Request) {
 	for _, t := range p.Targets {
-		p.ways = append(p.ways, cookies.way(t.Host, t.Path))
+		kinds = append(kinds, spec.Request{Host: t.Host, Path: t.Path})
 	}
-	return len(cookies.names)
+	return kinds
 }
 
 func (p *replay) client() uint64 { return uint64(p.next.Client) }

@@ -98,12 +98,12 @@ func Replicated(results []*Result) *Replication {
 		}
 		out.Windows = append(out.Windows, replicaWindow(windows))
 	}
-	for k := range first.expects {
+	for k := range first.sim.Expects {
 		verdicts := make([]*Expectation, len(results))
 		for i, r := range results {
 			verdicts[i] = &r.Expectations[k]
 		}
-		out.Expectations = append(out.Expectations, replicaExpectation(&first.expects[k], verdicts))
+		out.Expectations = append(out.Expectations, replicaExpectation(&first.sim.Expects[k], verdicts))
 	}
 	return out
 }

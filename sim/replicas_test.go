@@ -121,7 +121,7 @@ func TestReplicatedVerdicts(t *testing.T) {
 					x.Verdict = Fail
 				}
 			}
-			results = append(results, &Result{expects: []spec.Expect{tt.e}, Expectations: []Expectation{x}})
+			results = append(results, &Result{sim: &spec.Simulation{Expects: []spec.Expect{tt.e}}, Expectations: []Expectation{x}})
 		}
 		r := Replicated(results)
 		if got := r.Expectations[0]; got.Verdict != tt.want || r.Verdict() != tt.want || !strings.Contains(got.Detail, tt.detail) {

@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"io"
@@ -60,8 +61,8 @@ func (r *Result) setting(b *strings.Builder) {
 	b.WriteString("\n")
 }
 
-// Setting says who sends what to the listener, and what the servers do; what belongs to the line
-// before it is indented.
+// Setting says who sends what to the listener, what the servers do, and the operator; what belongs to the
+// line before it is indented.
 func (r *Result) Setting() (lines []string) {
 	for _, t := range r.traffic {
 		if t.Log != "" {
@@ -78,7 +79,7 @@ func (r *Result) Setting() (lines []string) {
 	if r.service != nil {
 		lines = append(lines, service(r.service))
 	}
-	return lines
+	return append(lines, r.operations()...)
 }
 
 // session says what clients do.
@@ -95,11 +96,32 @@ func session(s *spec.Session) string {
 
 // service says what each server does.
 func service(s *spec.Service) string {
-	workers, waiting := count(s.Workers, "worker"), "may wait"
+	text := fmt.Sprintf("each server: %s %s on average, %s", s.Distribution, s.Time, count(s.Workers, "worker"))
 	if s.Discipline == spec.DisciplinePS {
-		workers, waiting = "shared by all on "+workers, "more than workers"
+		return fmt.Sprintf("%s, shared by %d at most", text, s.Workers+s.Queue)
 	}
-	return fmt.Sprintf("each server: %s %s on average, %s, %d %s", s.Distribution, s.Time, workers, s.Queue, waiting)
+	return fmt.Sprintf("%s, %d may wait", text, s.Queue)
+}
+
+// operations lists what an operator does.
+func (r *Result) operations() (lines []string) {
+	list := happenings(r.sim)[len(r.sim.Faults):]
+	slices.SortStableFunc(list, func(a, b happening) int { return cmp.Compare(a.at, b.at) })
+	for _, h := range list {
+		lines = append(lines, fmt.Sprintf("at %s %s: %s", h.at, h.name, h.what))
+	}
+	return lines
+}
+
+// hit names what an event is about.
+func hit(targets []string, zone string) string {
+	switch {
+	case zone != "":
+		return "zone " + zone
+	case len(targets) > 3:
+		return count(len(targets), "server")
+	}
+	return strings.Join(targets, ", ")
 }
 
 // requests lists what is asked for.

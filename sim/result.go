@@ -22,7 +22,7 @@ type Result struct {
 	listener *balance.Listener
 	traffic  []spec.Traffic
 	service  *spec.Service
-	expects  []spec.Expect
+	sim      *spec.Simulation
 }
 
 // Window counts the requests, on L4 connections, that came in a part of the time after

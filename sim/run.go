@@ -23,6 +23,8 @@ type Options struct {
 	Seed *uint64
 	// Drained lists servers that were drained by hand, as balance.Drained takes them.
 	Drained []string
+	// Before is the configuration that is recorded, which a change takes the place of; nil = none is.
+	Before *spec.Config
 	// Context ends the reading of logs; nil = nothing does.
 	Context context.Context
 	// Record is a trace to make of what was sent and of which server took it.
@@ -41,12 +43,12 @@ type Pick struct {
 	Outcome Outcome
 	Backend string // empty if no server took it
 	Route   string // resource address of the rule or listener that decided; empty = none
+	Stream  int    // index of the traffic that it belongs to
+	Visitor uint64 // the client's number in its stream
 
 	// Of HTTP.
 	Host, Path string
-	Stream     int    // index of the traffic that it belongs to
-	Visitor    uint64 // the client's number in its stream
-	First      bool   // the client begins a session: it has no cookie
+	First      bool // the client begins a session: it has no cookie
 }
 
 // Run replays the simulation of the given name.
@@ -84,19 +86,31 @@ type run struct {
 	sim      *spec.Simulation
 	seed     uint64
 	observe  func(Pick)
+	last     *generation // that of the files
+	serving  *generation // at the moment
 	listener *balance.Listener
+	quotas   map[string]*balance.Quota
 	quota    *balance.Quota
 	share    *balance.ListenerQuota // the listener's part of it
 	limited  bool                   // somebody may not get in
+	counts   bool                   // it matters how many are in
+	epoch    int                    // how often the tables were swapped
+	always   []string               // drained by hand before
+	hands    []string               // instances that are drained by hand now
 	patience int64                  // with a silent server, ns
-	pools    []pool                 // in the order of listener.Pools
+	pools    []pool                 // of each generation in the order of its listener's
 	servers  []server               // of all pools
 	cookies  cookies
 
 	now      int64
 	events   events
 	warms    int64 // when the next step of a slow start is due
+	episodes []*episode
 	faults   []*fault
+	drains   []*drain
+	deploys  []*deployment
+	taking   *episode // the change
+	leaving  []int32  // lines of servers that the change leaves behind
 	arrivals []*arrivals
 	clients  []*clients        // by stream; nil where nothing asks who a connection comes from
 	visits   []*visits         // by stream; of HTTP
@@ -111,6 +125,7 @@ type run struct {
 	departures departures
 	jobs       *jobs // nil where the end of work is known when it comes
 
+	moves     *movements // nil where nobody asks
 	gauges    [][]*gauge // by expectation; nil where the count is exact
 	warm      bool       // the warm-up is over
 	moved     bool       // a window may have opened or closed
@@ -121,41 +136,33 @@ type run struct {
 }
 
 func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
-	listeners, err := balance.Compile(c)
-	if err != nil {
-		return nil, err
-	}
-	balance.Drained(listeners, opt.Drained)
-	l, err := target(c, sim, listeners)
-	if err != nil {
-		return nil, err
-	}
-	r := &run{
-		sim: sim, seed: sim.Seed, observe: opt.Observe, listener: l, patience: int64(connectTimeout),
-		quota:   balance.NewQuotas(listeners, nil)[l.LoadBalancer],
-		limited: l.ACL != nil || l.CPS > 0 || l.MaxConnections > 0,
-	}
-	r.share = r.quota.Listeners[l.Address]
-	r.coming.client.Destination = l.Endpoint
+	r := &run{sim: sim, seed: sim.Seed, observe: opt.Observe, always: opt.Drained, patience: int64(connectTimeout)}
 	if opt.Seed != nil {
 		r.seed = *opt.Seed
 	}
-	r.addPools(c)
-	r.addStations()
-	for k := range sim.Faults {
-		f := newFault(&sim.Faults[k], r.servers)
-		r.faults = append(r.faults, f)
-		r.events.push(event{int64(f.At), faultStarts, k})
-		if f.For > 0 {
-			r.events.push(event{int64(f.At + f.For), faultEnds, k})
-		}
+	var err error
+	if r.last, err = newGeneration(c, sim, opt.Drained, nil); err != nil {
+		return nil, err
 	}
+	first, err := r.earlier(opt.Before, opt.Drained)
+	if err != nil {
+		return nil, err
+	}
+	r.addPools(r.last)
+	if first == nil {
+		first = r.last
+	} else {
+		r.addPools(first)
+	}
+	r.begin(first)
+	r.addStations()
+	r.addEvents()
 	r.addGauges()
-	r.events.push(event{int64(sim.Warmup), warmupEnds, 0})
+	r.addMoves()
 	if opt.Timeline {
 		r.addSteps()
 	}
-	if spec.L7(l.Protocol) {
+	if l := first.listener; spec.L7(l.Protocol) {
 		r.patience, r.cookies = int64(l.ConnectTimeout), newCookies(r.pools)
 	}
 	for k := range sim.Traffic {
@@ -168,9 +175,37 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 	return r, nil
 }
 
+// addEvents prepares all that is to happen beside the traffic.
+func (r *run) addEvents() {
+	for i := range r.current() {
+		if r.current()[i].probed {
+			r.events.push(event{0, probeStarts, r.serving.first + i})
+		}
+	}
+	for k := range r.sim.Faults {
+		f := newFault(&r.sim.Faults[k], r.servers)
+		f.episode = r.addEpisode(f.Name, func() bool { return f.gone(r) })
+		r.faults = append(r.faults, f)
+		r.events.push(event{int64(f.At), faultStarts, k})
+		if f.For > 0 {
+			r.events.push(event{int64(f.At + f.For), faultEnds, k})
+		}
+	}
+	for k := range r.sim.Changes {
+		r.addChange(k)
+	}
+	for k := range r.sim.Drains {
+		r.addDrain(k)
+	}
+	for k := range r.sim.Deploys {
+		r.addDeploy(k)
+	}
+	r.events.push(event{int64(r.sim.Warmup), warmupEnds, 0})
+}
+
 // addTraffic prepares a stream; log is what it replays, nil for one that is drawn.
 func (r *run) addTraffic(t *spec.Traffic, log *replay) {
-	l := r.listener
+	first, last := r.serving, r.last
 	if r.sim.Service != nil {
 		r.demands = append(r.demands, newDemands(r.sim.Service, t.Name, r.seed))
 	}
@@ -180,17 +215,33 @@ func (r *run) addTraffic(t *spec.Traffic, log *replay) {
 	} else {
 		r.arrivals = append(r.arrivals, newArrivals(t, r.seed))
 	}
-	if spec.L7(l.Protocol) {
-		r.visits = append(r.visits, newVisits(l, t, log, r.seed))
+	if spec.L7(last.listener.Protocol) {
+		v := newVisits(first, last, t, log, r.seed)
+		if r.visits = append(r.visits, v); r.moves != nil {
+			r.moves.addStream(v.count)
+		}
 		return
 	}
-	hashes := l.Scheduler == spec.SchedulerSCH || l.Scheduler == spec.SchedulerTCH || l.Scheduler == spec.SchedulerQCH
 	var who *clients
-	if hashes || r.limited || l.PersistenceTimeout > 0 || r.observe != nil {
+	if r.limited || asksWho(first.listener) || asksWho(last.listener) || r.observe != nil || r.moves != nil {
 		who = newClients(t, log, r.seed)
 	}
-	r.clients = append(r.clients, who)
+	if r.clients = append(r.clients, who); r.moves != nil {
+		r.moves.addStream(who.count)
+	}
 }
+
+// asksWho reports whether a listener of L4 chooses by who comes.
+func asksWho(l *balance.Listener) bool {
+	switch l.Scheduler {
+	case spec.SchedulerSCH, spec.SchedulerTCH, spec.SchedulerQCH:
+		return true
+	}
+	return l.PersistenceTimeout > 0
+}
+
+// limits reports whether a listener may refuse who comes.
+func limits(l *balance.Listener) bool { return l.ACL != nil || l.CPS > 0 || l.MaxConnections > 0 }
 
 // target finds the listener that a simulation sends its traffic to.
 func target(c *spec.Config, sim *spec.Simulation, listeners []*balance.Listener) (*balance.Listener, error) {
@@ -300,6 +351,7 @@ func (r *run) advance(until int64) {
 		if rebuild {
 			r.rebuild()
 		}
+		r.goOn()
 		r.settle()
 		for !r.waiting.empty() && r.waiting.head().due == r.now {
 			r.timeout()
@@ -307,27 +359,17 @@ func (r *run) advance(until int64) {
 	}
 }
 
-// settle closes the windows of faults that nothing is left of.
-func (r *run) settle() {
-	for _, f := range r.faults {
-		if f.open && f.settled(r.servers) {
-			f.open = false
-			r.moved = true
-		}
-	}
-	if r.moved && r.stretch != nil {
-		r.moved = false
-		r.openStretch()
-	}
-}
-
 func (r *run) result() *Result {
 	res := &Result{
 		Name: r.sim.Name, Seed: r.seed, Requests: r.requests, VirtualSeconds: r.sim.Duration.Seconds(),
-		Windows: r.windows(), listener: r.listener, traffic: r.sim.Traffic, service: r.sim.Service, expects: r.sim.Expects,
+		Windows: r.windows(), listener: r.last.listener, traffic: r.sim.Traffic, service: r.sim.Service, sim: r.sim,
 	}
 	for k := range r.sim.Expects {
-		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], r.gauges[k], res.Windows, what(r.listener)))
+		if r.sim.Expects[k].Metric == spec.MetricClientsMoved {
+			res.Expectations = append(res.Expectations, r.judgeMoves(k, res.Windows))
+			continue
+		}
+		res.Expectations = append(res.Expectations, judge(&r.sim.Expects[k], r.gauges[k], res.Windows, what(r.last.listener)))
 	}
 	if r.step > 0 {
 		res.Timeline = r.timeline()

@@ -12,26 +12,45 @@ import (
 // server is what is true of a backend of a pool, and what its probes have made of it.
 type server struct {
 	*balance.Backend
-	check   balance.Check
-	stopped bool
-	refuse  int // faults of each mode that it is under
-	hang    int
-	slow    int
-	factor  float64 // how much longer its work takes then
-	erring  []*erring
+	fine    bool     // it answers, and with no errors
+	slow    int      // faults of each mode that it is under
 	station *station // nil = work takes no time
+	factor  float64  // how much longer its work takes under slow ones
+	refuse  int
+	hang    int
+	erring  []*erring
+	stopped bool
+	down    int // deployments that start it anew just now
 
+	check   balance.Check
+	probed  bool
 	verdict balance.Verdict
 	since   int64 // when the verdict last changed
 	waiting bool  // a probe has got no answer so far
 	asked   int64
+
+	sessions int64 // until when it keeps its sticky sessions while its weight is 0
+	// line is the first of those that have followed one another in its place, by index in run.servers; what was
+	// there from cutFrom on, or before, is cut off at cutAt, which the first of them keeps: 0 = nothing is.
+	line           int32
+	cutFrom, cutAt int64
+	heir           int // who has followed it, with the same check; -1 = nobody
 }
+
+// look finds out whether the server is fine, after what is true of it has changed.
+func (s *server) look() { s.fine = s.answer() == accepts && s.erring == nil }
 
 // longAgo is before any time of a simulation.
 const longAgo = math.MinInt64 / 2
 
 // warmth is how many sixteenths of its weight a server has, and how long it keeps that.
 func (s *server) warmth(p *balance.Pool, now int64) (step int, next int64) {
+	if s.Weight == 0 {
+		if s.sessions > now {
+			return balance.Warm, s.sessions - now
+		}
+		return 0, 0
+	}
 	step, wait := p.Warmth(time.Duration(now - s.since))
 	return step, int64(wait)
 }
@@ -49,7 +68,7 @@ func (s *server) answer() answer {
 	switch {
 	case s.hang > 0:
 		return silent
-	case s.refuse > 0 || s.stopped:
+	case s.refuse > 0 || s.stopped || s.down > 0:
 		return refuses
 	}
 	return accepts
@@ -68,12 +87,12 @@ func (s *server) answers(now int64) answer {
 // fault is one fault block and its window.
 type fault struct {
 	*spec.Fault
+	*episode
 	servers []int
 	over    bool  // the accident itself
 	end     int64 // when it was over
 	down    bool  // a flapping server, at the moment
 	erring  map[string]*erring
-	open    bool // its window
 	well    []bool
 }
 
@@ -92,14 +111,17 @@ func newFault(f *spec.Fault, servers []server) *fault {
 	return hit
 }
 
-// settled reports whether the core sees the servers of a fault as it did before: the
-// verdicts are back, and no probe is under way whose SYN the fault took.
-func (f *fault) settled(servers []server) bool {
-	if !f.over {
+// gone reports whether the core sees the servers of a fault as it did before: the verdicts are back,
+// with all of the weight, and no probe is under way whose SYN the fault took.
+func (f *fault) gone(r *run) bool {
+	if !f.over || r.warms > r.now {
 		return false
 	}
 	for k, i := range f.servers {
-		s := &servers[i]
+		s := &r.servers[i]
+		if i < r.serving.first || i >= r.serving.first+r.serving.servers {
+			continue
+		}
 		if (s.verdict.Health() == balance.Normal) != f.well[k] || s.waiting && s.asked < f.end {
 			return false
 		}
@@ -111,10 +133,16 @@ func (f *fault) settled(servers []server) bool {
 func (r *run) happen(e event) (rebuild bool) {
 	switch e.kind {
 	case probeStarts:
-		return r.probe(e.index)
+		if i := r.heir(e.index); i >= 0 {
+			return r.probe(i)
+		}
+		return false
 	case probeEnds:
-		r.servers[e.index].waiting = false
-		return r.probed(e.index, false)
+		if i := r.heir(e.index); i >= 0 {
+			r.servers[i].waiting = false
+			return r.probed(i, false)
+		}
+		return false
 	case faultStarts, faultEnds:
 		r.strike(r.faults[e.index], e.kind == faultStarts)
 		if f := r.faults[e.index]; f.Mode == spec.FaultFlap && !f.over {
@@ -130,9 +158,35 @@ func (r *run) happen(e event) (rebuild bool) {
 	case stepEnds:
 		r.stepped()
 		return false
+	default:
+		return r.operate(e)
 	}
 	r.moved = true
 	return false
+}
+
+// operate does what an operator does, and reports whether the tables are to be built anew.
+func (r *run) operate(e event) (rebuild bool) {
+	r.moved = true
+	switch e.kind {
+	case serverCuts:
+		r.cut(int32(e.index))
+		return false
+	case changes:
+		r.change()
+	case drainStarts, drainEnds:
+		d := r.drains[e.index]
+		d.open, d.over = true, e.kind == drainEnds
+		r.drain(d.instances, e.kind == drainStarts)
+	case batchDrains:
+		r.deploys[e.index].drainBatch(r, e.index)
+	case batchStops:
+		r.deploys[e.index].stopBatch(r, e.index)
+		return false
+	case batchStarts:
+		r.deploys[e.index].startBatch(r)
+	}
+	return true
 }
 
 // probe sends one probe; unless the server is silent its result is there at once.
@@ -184,6 +238,7 @@ func (r *run) strike(f *fault, begins bool) {
 		default:
 			s.refuse += step
 		}
+		s.look()
 	}
 	f.down = begins
 }
@@ -199,6 +254,7 @@ func (r *run) flip(k int) {
 	}
 	for _, i := range f.servers {
 		r.servers[i].refuse += step
+		r.servers[i].look()
 	}
 	f.down = !f.down
 	r.events.push(event{r.now + int64(f.Period)/2, faultFlips, k})

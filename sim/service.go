@@ -97,6 +97,23 @@ func (s *station) occupy(until int64) {
 	h[k] = until
 }
 
+// clear takes all its work away, and returns that of those that shared it.
+func (s *station) clear(now int64) []part {
+	if s.shares {
+		s.pass(now)
+		gone := s.parts
+		s.parts = nil
+		s.foresee()
+		return gone
+	}
+	for k, free := range s.free {
+		s.work -= max(0, free-now)
+		s.free[k] = min(free, now)
+	}
+	s.starts = queue[int64]{}
+	return nil
+}
+
 // busy is how long its workers have worked up to now, added up: a worker that has
 // something left to do has worked without a break since it got that.
 func (s *station) busy(now int64) int64 {

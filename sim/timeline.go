@@ -3,7 +3,7 @@ package sim
 import (
 	"fmt"
 	"slices"
-	"strings"
+	"time"
 
 	"slbctl/spec"
 )
@@ -22,7 +22,7 @@ type Timeline struct {
 	Spectra [][]Quantile // by window of the result; empty where no latency is told
 }
 
-// Mark is something that happens: a fault. What was during it is in the window of its name.
+// Mark is something that happens: a fault, a change, a drain or a deployment. What was during it is in the window of its name.
 type Mark struct {
 	Name  string
 	What  string  // "refuse: instance.ECS02"
@@ -70,8 +70,8 @@ func (r *run) timeline() *Timeline {
 	for from := int64(0); from < int64(r.sim.Duration); from += r.step {
 		t.Steps = append(t.Steps, r.during(func(s *stretch) bool { return s.since >= from && s.since < from+r.step }))
 	}
-	for k, f := range r.faults {
-		t.Marks = append(t.Marks, r.mark(f, firstFault+k))
+	for k, h := range happenings(r.sim) {
+		t.Marks = append(t.Marks, r.mark(h, firstEpisode+k))
 	}
 	for _, total := range r.totals() {
 		t.Spectra = append(t.Spectra, spectrum(total.latency))
@@ -90,33 +90,57 @@ func (r *run) during(chosen func(*stretch) bool) Window {
 	return r.window("", total)
 }
 
-// mark tells of a fault, which has the window of the given index.
-func (r *run) mark(f *fault, window int) Mark {
-	end := int64(r.sim.Duration)
-	if f.For > 0 {
-		end = int64(f.At + f.For)
+// happening is what an episode is about.
+type happening struct {
+	name, what  string
+	at, lasting time.Duration // 0 = until its window ends
+}
+
+// happenings are those of a simulation's episodes, in their order: faults first.
+func happenings(s *spec.Simulation) (list []happening) {
+	for _, f := range s.Faults {
+		length := f.For
+		if length == 0 {
+			length = s.Duration - f.At
+		}
+		list = append(list, happening{f.Name, f.Mode + ": " + hit(f.Targets, f.Zone), f.At, length})
 	}
-	over := end
+	for _, c := range s.Changes {
+		list = append(list, happening{c.Name, "the configuration of the files takes over", c.At, 0})
+	}
+	for _, d := range s.Drains {
+		text := hit(d.Targets, d.Zone) + " drained"
+		if d.For > 0 {
+			text += " for " + d.For.String()
+		}
+		list = append(list, happening{d.Name, text, d.At, d.For})
+	}
+	for _, d := range s.Deploys {
+		text := fmt.Sprintf("%s started anew, %d at a time, drained for %s, away for %s", hit(d.Targets, d.Zone), d.Batch, d.Drain, d.Startup)
+		list = append(list, happening{d.Name, text, d.At, 0})
+	}
+	return list
+}
+
+// mark tells of what has the window of the given index.
+func (r *run) mark(h happening, window int) Mark {
+	at, over := int64(h.at), int64(h.at+h.lasting)
+	until := over
 	for _, s := range r.stretches {
 		if slices.Contains(s.windows, window) {
-			end = max(end, s.since+s.span)
+			until = max(until, s.since+s.span)
 		}
+	}
+	if h.lasting == 0 {
+		over = until
 	}
 	steady := func(s *stretch) bool { return slices.Contains(s.windows, steadyWindow) }
 	return Mark{
-		Name: f.Name, What: f.Mode + ": " + hits(f.Fault),
-		From: f.At.Seconds(), Over: float64(over) / 1e9, Until: float64(end) / 1e9,
-		Before: r.during(func(s *stretch) bool { return steady(s) && s.since < int64(f.At) }),
-		After:  r.during(func(s *stretch) bool { return steady(s) && s.since >= end }),
+		Name: h.name, What: h.what,
+		From: h.at.Seconds(), Over: float64(over) / 1e9, Until: float64(until) / 1e9,
+		Before: r.during(func(s *stretch) bool { return steady(s) && s.since < at }),
+		After:  r.during(func(s *stretch) bool { return steady(s) && s.since >= until }),
 	}
-}
-
-// hits says whom a fault hits.
-func hits(f *spec.Fault) string {
-	if f.Zone != "" {
-		return fmt.Sprintf("zone %q", f.Zone)
-	}
-	return strings.Join(f.Targets, ", ")
 }
 
 // tails are the parts of a hundred at which a spectrum is told, in each decade: equally far

@@ -83,7 +83,7 @@ func TestTimeline(t *testing.T) {
 	if first.What != "hang: instance.s0" || first.From != 60 || first.Over != 80 || first.Until < 80 || first.Until > 100 {
 		t.Errorf("the first fault is %q from %v to %v, until %v", first.What, first.From, first.Over, first.Until)
 	}
-	if last.What != `hang: zone "b"` || last.From != 240 || last.Over != 300 || last.Until != 300 {
+	if last.What != "hang: zone b" || last.From != 240 || last.Over != 300 || last.Until != 300 {
 		t.Errorf("the last fault is %q from %v to %v, until %v", last.What, last.From, last.Over, last.Until)
 	}
 	if first.Before.Requests+first.After.Requests != steady.Requests || last.Before.Requests != steady.Requests || last.After.Requests != 0 {

@@ -9,7 +9,9 @@ import (
 // from one request to the next. It holds only what can matter to the outcome.
 type visits struct {
 	*clients
-	*mix    // nil where a log says what is asked for
+	*mix          // nil where a log says what is asked for
+	ways    []way // of each kind of request: of the mix, or by target of the log
+	later   []way // those after the change
 	session spec.Session
 
 	slots   int                   // cookies of one client
@@ -32,14 +34,25 @@ type line struct {
 	open  bool
 }
 
-func newVisits(l *balance.Listener, t *spec.Traffic, log *replay, seed uint64) *visits {
-	v := &visits{clients: newClients(t, log, seed), session: t.Session, idle: int64(l.IdleTimeout)}
-	if log != nil {
-		v.session = spec.Session{Cookies: true}
-		v.slots = log.route(l)
-	} else {
-		v.mix, v.slots = newMix(l, t, seed)
+// newVisits prepares a stream's requests to the first generation, which the last one follows.
+func newVisits(first, last *generation, t *spec.Traffic, log *replay, seed uint64) *visits {
+	v := &visits{clients: newClients(t, log, seed), session: t.Session, idle: int64(first.listener.IdleTimeout)}
+	requests := t.Mix
+	switch {
+	case log != nil:
+		v.session, requests = spec.Session{Cookies: true}, log.requests()
+	case len(requests) == 0:
+		requests = []spec.Request{{Weight: 1, Path: "/"}}
 	}
+	if log == nil {
+		v.mix = newMix(requests, t.Name, seed)
+	}
+	cookies := slots{}
+	v.ways = cookies.ways(first, requests)
+	if first != last {
+		v.later = cookies.ways(last, requests)
+	}
+	v.slots = len(cookies)
 	if !v.session.Cookies {
 		v.slots = 0
 	}
@@ -51,7 +64,7 @@ func newVisits(l *balance.Listener, t *spec.Traffic, log *replay, seed uint64) *
 	if v.session.Requests > 0 {
 		v.made = make([]uint32, v.count)
 	}
-	if l.ACL != nil || l.CPS > 0 || l.MaxConnections > 0 {
+	if limits(first.listener) || limits(last.listener) {
 		v.lines = make([]line, v.count)
 	}
 	return v
@@ -136,9 +149,9 @@ func (v *visits) jar(client uint64, w *way) *cookie {
 // asks returns what request number index is for.
 func (v *visits) asks(index uint64) *way {
 	if v.replay != nil {
-		return &v.replay.ways[v.replay.next.Target]
+		return &v.ways[v.replay.next.Target]
 	}
-	return v.draw(index)
+	return &v.ways[v.draw(index)]
 }
 
 // hangup is when a connection is closed if it has had no request until then.
@@ -168,8 +181,8 @@ func (r *run) connect(v *visits, client uint64, n int) (a balance.Admission, end
 		}
 	}
 	l.until, l.open = r.now+v.idle, !v.ends(n)
-	if l.open && (r.listener.CPS > 0 || r.listener.MaxConnections > 0) {
-		r.hangups.push(hangup{l.until, v, client})
+	if l.open && r.counts {
+		r.hangups.insert(hangup{l.until, v, client}, func(h *hangup) bool { return h.at > l.until })
 	}
 	return balance.Admitted, !l.open
 }

@@ -40,7 +40,7 @@ func (t *tally) requests() (n int64) {
 	return n
 }
 
-func (t *tally) errors() int64   { return t[Failed] + t[TimedOut] + t[Errored] + t[Dropped] }
+func (t *tally) errors() int64   { return t[Failed] + t[TimedOut] + t[Errored] + t[Cut] + t[Dropped] }
 func (t *tally) unrouted() int64 { return t[NotFound] + t[Refused] }
 
 // openStretch counts from now on for the windows that are open. Windows that were open
@@ -51,9 +51,9 @@ func (r *run) openStretch() {
 	var windows []int
 	if r.warm {
 		windows = append(windows, 0)
-		for k, f := range r.faults {
-			if f.open {
-				windows = append(windows, firstFault+k)
+		for k, e := range r.episodes {
+			if e.open {
+				windows = append(windows, firstEpisode+k)
 			}
 		}
 		if len(windows) == 1 {
@@ -101,16 +101,16 @@ func (r *run) work(sign, now int64) {
 	}
 }
 
-// The windows are "all", "steady", and those of faults.
+// The windows are "all", "steady", and those of episodes.
 const (
 	steadyWindow = 1
-	firstFault   = 2
+	firstEpisode = 2
 )
 
 func (r *run) windowNames() []string {
 	names := []string{spec.DuringAll, spec.DuringSteady}
-	for _, f := range r.faults {
-		names = append(names, f.Name)
+	for _, e := range r.episodes {
+		names = append(names, e.name)
 	}
 	return names
 }
@@ -184,9 +184,7 @@ func (r *run) window(name string, total *stretch) Window {
 		}
 	}
 	if spec.L7(r.listener.Protocol) {
-		for k := range r.pools {
-			w.Routes = append(w.Routes, r.route(k, total))
-		}
+		w.Routes = r.routes(total)
 	}
 	return w
 }
@@ -200,18 +198,39 @@ func (s *stretch) route(p *pool, k int) tally {
 	return t
 }
 
-// route tells what was counted of one pool.
-func (r *run) route(k int, total *stretch) Route {
-	p := &r.pools[k]
-	o := total.route(p, k)
-	backends := make([]*balance.Backend, len(p.Backends))
-	for i := range backends {
-		backends[i] = &p.Backends[i]
+// routes tells what was counted of each rule, which may have had other servers before a change.
+func (r *run) routes(total *stretch) (routes []Route) {
+	var owners []string
+	for k := range r.pools {
+		if owner := r.pools[k].Owner; !slices.Contains(owners, owner) {
+			owners = append(owners, owner)
+			routes = append(routes, r.route(owner, total))
+		}
 	}
-	return Route{
-		Address: p.Owner, Requests: o.requests(), Errors: o.errors(),
-		Backends: shares(backends, total.served[p.first:p.first+len(backends)]),
+	return routes
+}
+
+func (r *run) route(owner string, total *stretch) Route {
+	var o tally
+	var backends []*balance.Backend
+	var served []int64
+	for k := range r.pools {
+		p := &r.pools[k]
+		if p.Owner != owner {
+			continue
+		}
+		some := total.route(p, k)
+		o.add(&some)
+		for i := range p.Backends {
+			b, n := &p.Backends[i], total.served[p.first+i]
+			at := slices.IndexFunc(backends, func(known *balance.Backend) bool { return known.Name == b.Name })
+			if at < 0 {
+				at, backends, served = len(backends), append(backends, b), append(served, 0)
+			}
+			served[at] += n
+		}
 	}
+	return Route{Address: owner, Requests: o.requests(), Errors: o.errors(), Backends: shares(backends, served)}
 }
 
 // shares are the parts of servers in what they have served together.

@@ -24,12 +24,7 @@ var faultBlock = &block{
 				d.errorf(s.at(name), "Unused argument", "Remove it, or write mode = \""+mode+"\".", "Only the mode %s has %s.", mode, name)
 			}
 		}
-		switch target, zone := s.has("target"), s.has("zone"); {
-		case target && zone:
-			d.errorf(s.at("zone"), "Two targets", "Keep one of them.", "A fault has a target or a zone.")
-		case !target && !zone:
-			d.errorf(s.rng, "Fault without target", "Write target = instance.NAME, or zone = \"...\".", "A fault needs a target or a zone.")
-		}
+		d.checkTarget(s, "fault")
 	},
 }
 

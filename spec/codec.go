@@ -21,11 +21,6 @@ type codec[V any] struct {
 	schema map[string]any             // JSON Schema
 }
 
-// laterError is a word of the language that is not built yet.
-type laterError struct{ what string }
-
-func (e laterError) Error() string { return e.what + " is not supported yet" }
-
 // hintError is an error with advice.
 type hintError struct {
 	error
@@ -70,22 +65,19 @@ func bounded(limit int) codec[string] {
 }
 
 // word is one of a fixed set; later lists those that are not built yet.
-func word(words []string, later ...string) codec[string] {
+func word(words []string) codec[string] {
 	c := text
-	c.parse = func(v cty.Value) (string, error) { return oneOf(v.AsString(), words, later) }
+	c.parse = func(v cty.Value) (string, error) { return oneOf(v.AsString(), words) }
 	c.schema = map[string]any{"enum": words}
 	return c
 }
 
-func oneOf(s string, words, later []string) (string, error) {
-	switch {
-	case slices.Contains(words, s):
+func oneOf(s string, words []string) (string, error) {
+	if slices.Contains(words, s) {
 		return s, nil
-	case slices.Contains(later, s):
-		return "", laterError{fmt.Sprintf("%q", s)}
 	}
 	err := fmt.Errorf("must be %s, not %q", either(words), s)
-	return "", hintError{err, didYouMean(s, slices.Concat(words, later))}
+	return "", hintError{err, didYouMean(s, words)}
 }
 
 func either(words []string) string {

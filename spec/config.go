@@ -358,6 +358,9 @@ type Simulation struct {
 	Traffic  []Traffic
 	Service  *Service // nil = servers take no time
 	Faults   []Fault
+	Changes  []SimulatedChange // one at most
+	Drains   []SimulatedDrain
+	Deploys  []Deploy
 	Expects  []Expect
 }
 
@@ -422,10 +425,37 @@ type Fault struct {
 	Period    time.Duration // of a flapping server, which refuses for the first half of each
 }
 
+// SimulatedChange is when, in a simulation, the configuration of the files takes the place of the recorded one.
+type SimulatedChange struct {
+	Name string
+	At   time.Duration
+}
+
+// SimulatedDrain takes servers out by hand in a simulation: they get weight 0.
+type SimulatedDrain struct {
+	Name    string
+	At      time.Duration
+	For     time.Duration // 0 = until the end
+	Targets []string      // resource addresses of instances
+	Zone    string        // or every instance of a zone
+}
+
+// Deploy starts servers anew in a simulation, a batch of them after the other: each is drained, stopped
+// and, once it has started, let back. The next batch begins when this one is well.
+type Deploy struct {
+	Name    string
+	At      time.Duration
+	Targets []string // resource addresses of instances, in the order in which they are taken
+	Zone    string   // or every instance of a zone, in the order of the file
+	Batch   int
+	Drain   time.Duration // between the drain of a server and its stop
+	Startup time.Duration // between its stop and its first answer
+}
+
 // Expect is a bound that a simulation's result must keep, or what a balancer gives.
 type Expect struct {
 	Name   string
-	Metric string   // share, errors, error_rate, unrouted, p50, p99, p999 or utilisation
+	Metric string   // share, errors, error_rate, unrouted, p50, p99, p999, utilisation or clients_moved
 	Of     string   // resource address of an instance; share and utilisation only
 	Min    *float64 // of p50, p99 and p999 in seconds
 	Max    *float64
@@ -545,6 +575,8 @@ const (
 	MetricP999      = "p999"
 
 	MetricUtilisation = "utilisation"
+
+	MetricClientsMoved = "clients_moved"
 
 	DuringAll    = "all"
 	DuringSteady = "steady"

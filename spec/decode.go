@@ -336,7 +336,6 @@ func (d *decoder) value(b *block, a *attribute, v cty.Value, rng hcl.Range, expr
 		return
 	}
 	err = a.parse(target, converted)
-	var later laterError
 	var hinted hintError
 	var element elementError
 	if errors.As(err, &element) {
@@ -344,9 +343,6 @@ func (d *decoder) value(b *block, a *attribute, v cty.Value, rng hcl.Range, expr
 	}
 	switch {
 	case err == nil:
-	case errors.As(err, &later):
-		d.ok = false
-		d.l.notYet(rng, fmt.Sprintf("%s of %s", later.what, a.name))
 	case errors.As(err, &hinted):
 		d.errorf(rng, "Invalid value", hinted.hint, "%s %v.", a.name, err)
 	default:

@@ -20,7 +20,7 @@ var balancerMetric = func() codec[string] {
 			err := fmt.Errorf("must be %s here: a load_balancer has no traffic of which %s could be told", either(balancerMetrics), s)
 			return "", hintError{err, "Write it in the expect block of a simulation."}
 		}
-		return oneOf(s, balancerMetrics, nil)
+		return oneOf(s, balancerMetrics)
 	}
 	return c
 }()

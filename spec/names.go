@@ -86,9 +86,6 @@ func (l *loader) checkInnerBlock(b *block, inner *hclsyntax.Block) bool {
 	}
 	c := b.child(name)
 	switch {
-	case c == nil && slices.Contains(b.laterBlock, name):
-		l.notYet(rng, fmt.Sprintf("The block %s of %s", name, b.name))
-		return true
 	case c == nil && b.attribute(name) != nil:
 		l.reports.error(rng, "Unsupported block", fmt.Sprintf("%s is an argument of %s, not a block.", name, b.name),
 			fmt.Sprintf("Write %s = ...", name))
@@ -133,7 +130,7 @@ func (l *loader) checkArgument(b *block, name string, rng hcl.Range) {
 	case b.attribute(name) != nil:
 	case slices.Contains(b.later, name):
 		l.notYet(rng, fmt.Sprintf("The argument %s of %s", name, b.name))
-	case b.child(name) != nil || slices.Contains(b.laterBlock, name):
+	case b.child(name) != nil:
 		l.reports.error(rng, "Unsupported argument", fmt.Sprintf("%s is a block of %s, not an argument.", name, b.name),
 			fmt.Sprintf("Write %s { ... } without the equals sign.", name))
 	default:
@@ -150,7 +147,7 @@ func (b *block) advice(name string) string {
 	if hint := cmp.Or(b.hints[name], anywhereHints[name]); hint != "" {
 		return hint
 	}
-	names := slices.Concat(b.later, b.laterBlock)
+	names := slices.Clone(b.later)
 	for _, a := range b.attributes {
 		if !a.computed {
 			names = append(names, a.name)
@@ -180,15 +177,12 @@ func (l *loader) checkJSONNames(b *block, body hcl.Body) bool {
 			name, rng, bodies = inner.Labels[0], inner.LabelRanges[0], dynamicContents(inner.Body)
 		}
 		c := b.child(name)
-		switch {
-		case slices.Contains(b.laterBlock, name):
-			l.notYet(rng, fmt.Sprintf("The block %s of %s", name, b.name))
-		case c == nil:
+		if c == nil {
 			l.unsupportedName(rng, article(b.name), name, b.advice)
-		default:
-			for _, body := range bodies {
-				sound = l.checkJSONNames(c.block, body) && sound
-			}
+			continue
+		}
+		for _, body := range bodies {
+			sound = l.checkJSONNames(c.block, body) && sound
 		}
 	}
 	return sound

@@ -17,7 +17,6 @@ type block struct {
 	attributes []attribute
 	blocks     []child
 	later      []string          // words of the language that are not built yet
-	laterBlock []string          // and blocks
 	hints      map[string]string // advice for names that people bring along from elsewhere
 	// complete fills in the defaults that depend on other attributes, or on the
 	// target of the block around it. What is set it leaves alone.
@@ -379,9 +378,6 @@ func (b *block) header() *hcl.BodySchema {
 	}
 	for _, c := range b.blocks {
 		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: c.name, LabelNames: c.labelNames()})
-	}
-	for _, name := range b.laterBlock {
-		s.Blocks = append(s.Blocks, hcl.BlockHeaderSchema{Type: name})
 	}
 	return s
 }

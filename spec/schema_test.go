@@ -31,7 +31,7 @@ func attributeExamples(t testing.TB) (base string, examples map[string]struct{ R
 // TestEveryAttributeChangesTheConfig makes each change and looks for the difference
 // in what plan, runtime and simulator read. An attribute without an example fails.
 func TestEveryAttributeChangesTheConfig(t *testing.T) {
-	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, sessionBlock, requestBlock, serviceBlock, faultBlock, expectBlock, balancerExpectBlock, testBlock, testRequestBlock, testExpectBlock, pageBlock, backendBlock,
+	tables := []*block{runtimeBlock, simulationBlock, trafficBlock, clientsBlock, sessionBlock, requestBlock, serviceBlock, faultBlock, changeBlock, drainBlock, deployBlock, expectBlock, balancerExpectBlock, testBlock, testRequestBlock, testExpectBlock, pageBlock, backendBlock,
 		healthCheckBlock, stickySessionBlock, xForwardedForBlock, retryBlock, accessLogBlock, redirectBlock, additionalCertificateBlock, instanceFaultBlock}
 	for _, k := range resourceKinds {
 		tables = append(tables, k.block)
@@ -148,7 +148,7 @@ func TestDefaults(t *testing.T) {
 			`[{"Name":"s","Target":"load_balancer.b","Listener":"tcp:80","Duration":1000000000,"Warmup":0,"Seed":0,` +
 			`"Traffic":[{"Name":"t","Rate":1,"Log":"","Arrivals":"poisson","Clients":{"Count":1000,"Network":"203.0.113.0/24","Popularity":0},` +
 			`"Session":{"Requests":0,"Cookies":true,"Connections":1},"Mix":null}],` +
-			`"Service":null,"Faults":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100,"MaxConnections":0,"Protocol":"http1","Role":""}]]`,
+			`"Service":null,"Faults":null,"Changes":null,"Drains":null,"Deploys":null,"Expects":null}],[{"Instance":"instance.a","Address":"","Port":0,"Weight":100,"MaxConnections":0,"Protocol":"http1","Role":""}]]`,
 		`{"address":"127.10.0.2","address_pinned":false,"command":[],"deletion_protection":false,"env":{},"fault":null,"page":[],"ports":[80],"protocol":"http","site":"","status":"running","tags":{},"working_dir":"","zone":""}`,
 		`{"backend":[` + backend + `],"tags":{},"type":"vserver"}`,
 		`{"entries":[],"ip_version":"ipv4","tags":{}}`,

@@ -22,10 +22,12 @@ var simulationBlock = &block{
 		atLeastOne(many(trafficBlock, func(s *Simulation) *[]Traffic { return &s.Traffic })),
 		perhaps(serviceBlock, func(s *Simulation) **Service { return &s.Service }),
 		many(faultBlock, func(s *Simulation) *[]Fault { return &s.Faults }),
+		many(changeBlock, func(s *Simulation) *[]SimulatedChange { return &s.Changes }),
+		many(drainBlock, func(s *Simulation) *[]SimulatedDrain { return &s.Drains }),
+		many(deployBlock, func(s *Simulation) *[]Deploy { return &s.Deploys }),
 		many(expectBlock, func(s *Simulation) *[]Expect { return &s.Expects }),
 	},
-	laterBlock: []string{"change"},
-	finish:     finishSimulation,
+	finish: finishSimulation,
 }
 
 // finishSimulation checks what needs the whole block. The target is checked by
@@ -37,21 +39,7 @@ func finishSimulation(d *decoder, s *site, target any) {
 			formatDuration(sim.Warmup), formatDuration(sim.Duration))
 	}
 	d.needService(s, sim)
-	windows := []string{DuringSteady, DuringAll}
-	for n, f := range sim.Faults {
-		place := s.child("fault", n)
-		if slices.Contains(windows, f.Name) {
-			d.errorf(place.label(0), "Duplicate name", "", "%q is the name of a window already.", f.Name)
-		}
-		windows = append(windows, f.Name)
-		if f.At >= sim.Duration {
-			d.errorf(place.at("at"), "Out of range", "", "The fault begins at %s, the simulation ends at %s.",
-				formatDuration(f.At), formatDuration(sim.Duration))
-		} else if f.At+f.For > sim.Duration {
-			d.errorf(place.at("for"), "Out of range", "Leave for out if it lasts to the end.", "The fault ends at %s, the simulation at %s.",
-				formatDuration(f.At+f.For), formatDuration(sim.Duration))
-		}
-	}
+	windows := d.checkHappenings(s, sim)
 	names := map[string]bool{}
 	for n, e := range sim.Expects {
 		place := s.child("expect", n)
@@ -61,7 +49,7 @@ func finishSimulation(d *decoder, s *site, target any) {
 		names[e.Name] = true
 		if !slices.Contains(windows, e.During) {
 			d.errorf(place.at("during"), "Unknown window", didYouMean(e.During, windows),
-				"during must be \"steady\", \"all\" or the name of a fault, not %q.", e.During)
+				"during must be \"steady\", \"all\" or the name of a fault, change, drain or deploy, not %q.", e.During)
 		}
 	}
 	names = map[string]bool{}
@@ -108,19 +96,7 @@ func (l *loader) checkSimulation(c *Config, sim *Simulation, s *site) {
 			d.errorf(s.child("expect", n).at("of"), "Not a backend", "", "%s is not behind %s.", e.Of, lb.Listeners[i].Address)
 		}
 	}
-	for n, f := range sim.Faults {
-		place := s.child("fault", n)
-		for _, t := range f.Targets {
-			if !behind[t] {
-				d.errorf(place.at("target"), "Not a backend", "", "%s is not behind %s.", t, lb.Listeners[i].Address)
-			}
-		}
-		d.checkErrors(c, behind, &f, place)
-		inZone := func(x *Instance) bool { return x.Zone == f.Zone && behind[x.Address] }
-		if f.Zone != "" && !slices.ContainsFunc(c.Instances, inZone) {
-			d.errorf(place.at("zone"), "No such zone", "", "No backend of %s is in zone %q.", lb.Listeners[i].Address, f.Zone)
-		}
-	}
+	d.checkTargets(c, s, sim, lb.Listeners[i].Address, behind)
 }
 
 // refuseHTTP reports what only simulations of listeners of HTTP can have.

@@ -11,7 +11,7 @@ var expectBlock = &block{
 	name:   "expect",
 	labels: []attribute{bind("name", text, func(e *Expect) *string { return &e.Name })},
 	attributes: []attribute{
-		bind("metric", word([]string{MetricShare, MetricErrors, MetricErrorRate, MetricP50, MetricP99, MetricP999, MetricUtilisation, MetricUnrouted}, "clients_moved"),
+		bind("metric", word([]string{MetricShare, MetricErrors, MetricErrorRate, MetricP50, MetricP99, MetricP999, MetricUtilisation, MetricUnrouted, MetricClientsMoved}),
 			func(e *Expect) *string { return &e.Metric }, required),
 		bind("of", text, func(e *Expect) *string { return &e.Of }, reference("instance"), fallback("")),
 		bind("min", optional(measure), func(e *Expect) **float64 { return &e.Min }),

@@ -229,11 +229,11 @@ func viewNames(t *testing.T, _, c *spec.Config) string {
 	return b.String()
 }
 
-// viewSim is the report of all simulations.
-func viewSim(t *testing.T, _, c *spec.Config) string {
+// viewSim is the report of all simulations; a change is one from what was before.
+func viewSim(t *testing.T, before, c *spec.Config) string {
 	var b strings.Builder
 	for _, s := range c.Simulations {
-		r, err := sim.Run(c, s.Name, sim.Options{})
+		r, err := sim.Run(c, s.Name, sim.Options{Before: before})
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -43,15 +43,19 @@ func (c *simRunCmd) Run(s *session) error {
 	if err != nil {
 		return err
 	}
+	before, err := c.before(s, config, names, c.Without)
+	if err != nil {
+		return err
+	}
 	whole := config
 	if config, err = sim.Without(config, c.Without...); err != nil {
 		return fmt.Errorf("-without: %w", err)
 	}
 	if len(c.Compare) > 0 {
-		return c.compare(s, config, names)
+		return c.compare(s, config, before, names)
 	}
 	if c.Replicas != nil {
-		return c.replicate(s, config, names)
+		return c.replicate(s, config, before, names)
 	}
 	if c.Record != "" && len(names) > 1 {
 		return &usageError{detail: fmt.Sprintf("-record keeps one simulation, and there are %d: name it", len(names)), command: "sim"}
@@ -64,7 +68,7 @@ func (c *simRunCmd) Run(s *session) error {
 		if err := context.Cause(s.ctx); err != nil {
 			return err
 		}
-		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed, Record: c.Record, Context: s.ctx, Timeline: c.HTML != ""})
+		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed, Before: before, Record: c.Record, Context: s.ctx, Timeline: c.HTML != ""})
 		if err != nil {
 			return err
 		}
@@ -89,6 +93,28 @@ func (c *simRunCmd) Run(s *session) error {
 	return verdict(results)
 }
 
+// before is the recorded configuration, for simulations that have a change; nil where nothing is recorded. Who is
+// lost in the one is lost in the other, if it is there.
+func (c *simRunCmd) before(s *session, config *spec.Config, names, losses []string) (*spec.Config, error) {
+	if !slices.ContainsFunc(config.Simulations, func(x *spec.Simulation) bool { return len(x.Changes) > 0 && slices.Contains(names, x.Name) }) {
+		return nil, nil
+	}
+	st, err := s.recorded()
+	if err != nil || st == nil {
+		return nil, err
+	}
+	before, err := spec.FromResources(st.Resources, st.Runtime, st.Seed)
+	if err != nil {
+		return nil, fmt.Errorf("build the recorded configuration: %w", err)
+	}
+	for _, loss := range losses {
+		if lossy, err := sim.Without(before, loss); err == nil {
+			before = lossy
+		}
+	}
+	return before, nil
+}
+
 // simJunit has a case for each expectation.
 func simJunit(results []*sim.Result) *junitSuite {
 	j, took := &junitSuite{Name: "slbctl sim"}, 0.0
@@ -108,13 +134,13 @@ func (j *junitSuite) expectation(simulation string, e sim.Expectation) {
 }
 
 // compare shows what other schedulers would make of the same traffic. It judges nothing.
-func (c *simRunCmd) compare(s *session, config *spec.Config, names []string) error {
+func (c *simRunCmd) compare(s *session, config, before *spec.Config, names []string) error {
 	if c.Record != "" || c.Junit != "" || c.Replicas != nil {
 		return &usageError{detail: "-compare judges nothing, keeps nothing and has one run of each: leave out -record, -junit and -replicas", command: "sim"}
 	}
 	var all []*sim.Comparison
 	for _, name := range names {
-		compared, err := sim.Compare(config, name, c.Compare, sim.Options{Seed: c.Seed, Context: s.ctx, Timeline: c.HTML != ""})
+		compared, err := sim.Compare(config, name, c.Compare, sim.Options{Seed: c.Seed, Before: before, Context: s.ctx, Timeline: c.HTML != ""})
 		if err != nil {
 			return err
 		}

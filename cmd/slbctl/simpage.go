@@ -21,7 +21,11 @@ func (c *simRunCmd) draw(s *session, whole *spec.Config, results []*sim.Result) 
 	for _, r := range results {
 		section := htmlreport.Section{{Result: r}}
 		if len(c.Without) > 0 {
-			before, err := sim.Run(whole, r.Name, sim.Options{Seed: c.Seed, Context: s.ctx, Timeline: true})
+			recorded, err := c.before(s, whole, []string{r.Name}, nil)
+			if err != nil {
+				return err
+			}
+			before, err := sim.Run(whole, r.Name, sim.Options{Seed: c.Seed, Before: recorded, Context: s.ctx, Timeline: true})
 			if err != nil {
 				return err
 			}

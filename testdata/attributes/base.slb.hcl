@@ -182,6 +182,26 @@ simulation "s" {
     # expect
   }
 }
+simulation "ops" {
+  target   = load_balancer.many
+  listener = "tcp:80"
+  duration = "2m"
+  traffic "t" { rate = 10 }
+  change "c" { # change.name
+    at = "5s"  # change.at
+  }
+  drain "d" {                # drain.name
+    at     = "10s"           # drain.at
+    for    = "20s"           # drain.for
+    target = instance.behind # drain.target
+    # drain
+  }
+  deploy "v" {               # deploy.name
+    at     = "50s"           # deploy.at
+    target = instance.behind # deploy.target
+    # deploy
+  }
+}
 simulation "web" {
   target   = load_balancer.l7
   listener = "http:80"

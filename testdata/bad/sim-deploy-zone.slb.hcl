@@ -1,4 +1,4 @@
-instance "a" {}
+instance "a" { zone = "x" }
 instance "b" {}
 
 load_balancer "lb" {
@@ -10,8 +10,8 @@ simulation "s" {
   target   = load_balancer.lb
   duration = "1m"
   traffic "t" { rate = 10 }
-  expect "e" {
-    metric = "clients_moved"
-    max    = 1
+  deploy "v2" {
+    at   = "10s"
+    zone = "y"
   }
 }

@@ -1,4 +1,5 @@
-instance "a" {}
+instance "a" { zone = "x" }
+instance "b" {}
 
 load_balancer "lb" {
   backend { instance = instance.a }
@@ -9,5 +10,12 @@ simulation "s" {
   target   = load_balancer.lb
   duration = "1m"
   traffic "t" { rate = 10 }
-  change "this" { at = "10s" }
+  drain "x" {
+    at     = "10s"
+    target = instance.a
+  }
+  deploy "x" {
+    at     = "20s"
+    target = instance.a
+  }
 }

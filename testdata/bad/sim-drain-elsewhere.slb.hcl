@@ -1,0 +1,17 @@
+instance "a" { zone = "x" }
+instance "b" {}
+
+load_balancer "lb" {
+  backend { instance = instance.a }
+  listener "tcp" "80" {}
+}
+
+simulation "s" {
+  target   = load_balancer.lb
+  duration = "1m"
+  traffic "t" { rate = 10 }
+  drain "d" {
+    at     = "10s"
+    target = instance.b
+  }
+}
