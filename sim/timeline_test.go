@@ -23,13 +23,37 @@ func troubled() *spec.Config {
 	return c
 }
 
+// operated is servers that share their workers, under all that an operator does, and the configuration
+// before.
+func operated() (c, before *spec.Config) {
+	c = shared(spec.SchedulerWRR, 4, 2, .4, spec.ServiceExponential)
+	c.LoadBalancers[0].Listeners[0].HealthCheck.Enabled = true
+	c.LoadBalancers[0].Listeners[0].Drain = 7 * time.Second
+	rolling(c, "instance.s0", "instance.s1")
+	day(c).Drains = []spec.SimulatedDrain{{Name: "aside", At: 200 * time.Second, For: 10 * time.Second, Targets: []string{"instance.s2"}}}
+	before = recordedShop(c, 100, 100)
+	day(c).Changes[0].At = 150 * time.Second
+	return c, before
+}
+
 // TestTimelineChangesNothing holds the result with a timeline to the one without.
 func TestTimelineChangesNothing(t *testing.T) {
 	scenes := map[string]*spec.Config{"troubled": troubled(), "shop": shop(spec.SchedulerRR, 3, 1), "web": crowd(spec.Session{Cookies: true, Requests: 8}, true)}
 	day(scenes["web"]).Traffic[0].Rate = 2000
+	recorded := map[string]*spec.Config{}
+	scenes["operated"], recorded["operated"] = operated()
+	// The window of a change closes with the first event after the last connection to a server that leaves: the
+	// end of a step is none, though there are some before that.
+	leaving := shared(spec.SchedulerRR, 2, 1000, .1, spec.ServiceExponential)
+	leaving.LoadBalancers[0].Listeners[0].HealthCheck = shop("").LoadBalancers[0].Listeners[0].HealthCheck
+	leaving.LoadBalancers[0].Listeners[0].Drain = time.Minute
+	day(leaving).Service.Time, day(leaving).Traffic[0].Rate = time.Second, 100
+	recorded["leaving"] = recordedShop(leaving, 100, 100)
+	leaving.LoadBalancers[0].Backends = leaving.LoadBalancers[0].Backends[:1]
+	scenes["leaving"] = leaving
 	for name, c := range scenes {
 		written := func(timeline bool) string {
-			r := run1(t, c, Options{Timeline: timeline})
+			r := run1(t, c, Options{Timeline: timeline, Before: recorded[name]})
 			if (r.Timeline != nil) != timeline {
 				t.Fatalf("%s: timeline %v, though it was asked for %v", name, r.Timeline, timeline)
 			}
@@ -92,6 +116,31 @@ func TestTimeline(t *testing.T) {
 	}
 	if first.Before.Latency == nil || last.After.Latency != nil {
 		t.Error("a latency of nothing, or none of something")
+	}
+}
+
+// A change, drains and deployments are marks, too: one that is told no length lasts as long as its window.
+func TestMarksOfAnOperator(t *testing.T) {
+	c, before := operated()
+	r := run1(t, c, Options{Timeline: true, Before: before})
+	for k, want := range []struct {
+		name, what       string
+		from, over, most float64
+	}{
+		{"this-config", "the configuration of the files takes over", 150, 0, 158},
+		{"aside", "instance.s2 drained for 10s", 200, 210, 211},
+		{"v2", "instance.s0, instance.s1 started anew, 1 at a time, drained for 10s, away for 9s", 60, 0, 115},
+	} {
+		m := r.Timeline.Marks[k]
+		if want.over == 0 {
+			want.over = m.Until
+		}
+		if m.Name != want.name || m.What != want.what || m.From != want.from || m.Over != want.over || m.Until < m.Over || m.Until > want.most {
+			t.Errorf("%+v, want %+v", m, want)
+		}
+		if m.Name != r.Windows[firstEpisode+k].Name {
+			t.Errorf("mark %d is %s, the window %s", k, m.Name, r.Windows[firstEpisode+k].Name)
+		}
 	}
 }
 

@@ -159,7 +159,7 @@ func alone(out *simulation, r *sim.Result, all []series) {
 			{Label: "before", Window: present(&m.Before)}, {Label: "during", Window: windowOf(r, m.Name)}, {Label: "after", Window: present(&m.After)},
 		}, r.What(), all))
 	}
-	note := "A fault has a window of its own, until nothing is left of it; what is no fault's is steady. The warm-up does not count."
+	note := "Whatever happens has a window of its own, until nothing is left of it; the rest is steady. The warm-up does not count."
 	out.Tables = append(out.Tables, beside("All windows", note, windows, r.What(), all))
 }
 
