@@ -20,7 +20,8 @@
 //     their workers, a time is drawn once for a connection wherever it goes, probes take
 //     none, and a client has its cookie as soon as its request has found a server. A request
 //     that is not done within the listener's request_timeout is an error (504), and the
-//     server works on it to the end.
+//     server works on it to the end. Times may be those that a log tells of its servers, waiting there
+//     included: drawn from all of them, or for traffic of the same log each request's own.
 //   - At a listener of HTTP, requests arrive. A client keeps its connection until its
 //     session goes on to the next one, or nothing has come on it for the listener's
 //     idle_timeout, and tries again with its next request when it was not let in. Each

@@ -36,10 +36,14 @@ func (h *histogram) quantile(permille int64) int64 {
 func (h *histogram) ranked(rank int64) int64 {
 	for k, seen := 0, int64(0); k < len(h.counts); k++ {
 		if seen += h.counts[k]; seen >= rank && rank > 0 {
-			octave := max(0, k>>histogramBits-1)
-			low := int64(k-octave<<histogramBits) << octave
-			return min(low+(1<<octave-1)/2, h.max)
+			return min(middle(k), h.max)
 		}
 	}
 	return 0
+}
+
+// middle is the time that stands for those of a step.
+func middle(step int) int64 {
+	octave := max(0, step>>histogramBits-1)
+	return int64(step-octave<<histogramBits)<<octave + (1<<octave-1)/2
 }

@@ -87,6 +87,7 @@ func student(p float64, freedom int) float64 {
 type gauge struct {
 	window  int
 	metric  string
+	unit    string // of what is counted
 	servers []bool // whose share it is, by index in run.servers
 	limit   int64  // of latencies, ns: a longer one is a hit
 	bound   float64
@@ -113,7 +114,7 @@ func (g *gauge) observe(o Outcome, server int, took int64) {
 func (g *gauge) verdict(confidence float64) (v Verdict, detail string) {
 	low, high, ok := g.interval(confidence)
 	if !ok {
-		return Inconclusive, fmt.Sprintf("it takes %d at least", firstBatch*leastBatches)
+		return Inconclusive, fmt.Sprintf("it takes %s at least", count(firstBatch*leastBatches, g.unit))
 	}
 	if g.metric != spec.MetricShare && g.metric != spec.MetricErrorRate {
 		detail = percent(float64(g.total)/float64(g.count)) + " are above " + brief(g.bound) + ", "
@@ -134,7 +135,7 @@ func (g *gauge) verdict(confidence float64) (v Verdict, detail string) {
 	if need > 1e15 {
 		return Inconclusive, detail + "; no number of them tells so little apart"
 	}
-	return Inconclusive, detail + "; it takes about " + number(round2(max(need, float64(g.count)*1.2)))
+	return Inconclusive, detail + "; it takes about " + number(round2(max(need, float64(g.count)*1.2))) + " " + g.unit + "s"
 }
 
 // round2 rounds to two digits.
@@ -150,7 +151,7 @@ func round2(v float64) float64 {
 func (r *run) addGauges() {
 	for k := range r.sim.Expects {
 		e := &r.sim.Expects[k]
-		g := gauge{window: r.windowIndex(e.During), metric: e.Metric}
+		g := gauge{window: r.windowIndex(e.During), metric: e.Metric, unit: what(r.last.listener)}
 		part, latency := permilles[e.Metric]
 		switch {
 		case latency, e.Metric == spec.MetricShare && r.random(), e.Metric == spec.MetricErrorRate && r.sim.Service != nil:

@@ -96,7 +96,11 @@ func session(s *spec.Session) string {
 
 // service says what each server does.
 func service(s *spec.Service) string {
-	text := fmt.Sprintf("each server: %s %s on average, %s", s.Distribution, s.Time, count(s.Workers, "worker"))
+	times := fmt.Sprintf("%s %s on average", s.Distribution, s.Time)
+	if s.Log != "" {
+		times = "times of " + s.Log
+	}
+	text := fmt.Sprintf("each server: %s, %s", times, count(s.Workers, "worker"))
 	if s.Discipline == spec.DisciplinePS {
 		return fmt.Sprintf("%s, shared by %d at most", text, s.Workers+s.Queue)
 	}

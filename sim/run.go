@@ -121,6 +121,7 @@ type run struct {
 
 	// Of a service block.
 	demands    []*demands // by stream
+	times      *measured  // nil where times are drawn
 	stations   []*station
 	departures departures
 	jobs       *jobs // nil where the end of work is known when it comes
@@ -165,8 +166,12 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 	if l := first.listener; spec.L7(l.Protocol) {
 		r.patience, r.cookies = int64(l.ConnectTimeout), newCookies(r.pools)
 	}
+	ctx := cmp.Or(opt.Context, context.Background())
+	if r.times, err = readMeasured(ctx, sim.Service); err != nil {
+		return nil, err
+	}
 	for k := range sim.Traffic {
-		log, err := openReplay(cmp.Or(opt.Context, context.Background()), &sim.Traffic[k])
+		log, err := openReplay(ctx, &sim.Traffic[k])
 		if err != nil {
 			return nil, errors.Join(err, r.close())
 		}
@@ -207,7 +212,11 @@ func (r *run) addEvents() {
 func (r *run) addTraffic(t *spec.Traffic, log *replay) {
 	first, last := r.serving, r.last
 	if r.sim.Service != nil {
-		r.demands = append(r.demands, newDemands(r.sim.Service, t.Name, r.seed))
+		d := newDemands(r.sim.Service, t.Name, r.seed)
+		if d.times = r.times; log != nil && t.Log == r.sim.Service.Log {
+			d.own = log
+		}
+		r.demands = append(r.demands, d)
 	}
 	if log != nil {
 		r.replays = append(r.replays, log)

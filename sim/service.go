@@ -15,14 +15,19 @@ type demands struct {
 	mean   uint64 // ns
 	logs   *[1<<logBits + 1]uint64
 	powers *[1<<logBits + 1]float64
+	times  *measured // instead, from a log
+	own    *replay   // of the same log: each request has the time that it had
 }
 
 func newDemands(s *spec.Service, stream string, seed uint64) *demands {
-	return &demands{s, newSource(seed, "service "+stream), uint64(s.Time), logTable(), powerTable()}
+	return &demands{Service: s, source: newSource(seed, "service "+stream), mean: uint64(s.Time), logs: logTable(), powers: powerTable()}
 }
 
 // draw returns the work of connection number index, ns.
 func (d *demands) draw(index uint64) int64 {
+	if d.times != nil {
+		return d.recorded(index)
+	}
 	switch d.Distribution {
 	case spec.ServiceConstant:
 		return int64(d.mean)
@@ -32,6 +37,16 @@ func (d *demands) draw(index uint64) int64 {
 	}
 	hi, lo := bits.Mul64(exponential(d.logs, d.source.draw(index)), d.mean)
 	return int64(hi<<(64-57) | lo>>57)
+}
+
+// recorded is a time of the log: the request's own, if it is replayed from it and the log tells.
+func (d *demands) recorded(index uint64) int64 {
+	if d.own != nil {
+		if took := d.times.of(&d.own.next); took > 0 {
+			return took
+		}
+	}
+	return d.times.draw(d.source.draw(index))
 }
 
 // station is what serves at one address: some workers and the queue before them. When

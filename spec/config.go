@@ -367,6 +367,7 @@ type Simulation struct {
 // Service is what each server is assumed to do with a connection or request: it queues
 // until one of the workers has time for it, or they work on all at once.
 type Service struct {
+	Log          string        // an access log, or a trace, whose times of servers it is; then nothing is said up to Sigma
 	Time         time.Duration // mean
 	Distribution string        // ServiceConstant, ServiceExponential or ServiceLognormal
 	Sigma        float64       // of the logarithm; lognormal only
