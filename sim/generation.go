@@ -1,7 +1,9 @@
 package sim
 
 import (
+	"fmt"
 	"slices"
+	"time"
 
 	"slbctl/runtime/balance"
 	"slbctl/spec"
@@ -146,6 +148,9 @@ func (r *run) replace(i, old int) {
 	s := &r.servers[i]
 	if old < 0 {
 		s.since = r.now
+		if s.probed && s.Instance != "" && !s.stopped && !s.fine {
+			r.warned = append(r.warned, fmt.Sprintf("at %s %s does not answer as it should: an apply would not commit to it", time.Duration(r.now), s.Instance))
+		}
 		r.askNow(i)
 		return
 	}

@@ -50,6 +50,9 @@ func (r *Result) text(b *strings.Builder, color bool) {
 		b.WriteString("\n")
 		expectations(b, r.Expectations, color)
 	}
+	for _, w := range r.Warnings {
+		b.WriteString("\n  warning: " + w + "\n")
+	}
 }
 
 // setting says to whom who sends what.

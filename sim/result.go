@@ -14,7 +14,9 @@ type Result struct {
 	Seed           uint64        `json:"seed"`
 	VirtualSeconds float64       `json:"virtual_seconds"`
 	WallSeconds    float64       `json:"wall_seconds"` // the only value that differs from run to run
-	Windows        []Window      `json:"windows"`
+	// Warnings say what the clients or servers of the scenario cannot give, whatever is decided.
+	Warnings []string `json:"warnings"`
+	Windows  []Window `json:"windows"`
 
 	// Timeline is there if the options ask for it.
 	Timeline *Timeline `json:"-"`

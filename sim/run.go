@@ -130,6 +130,7 @@ type run struct {
 	gauges    [][]*gauge // by expectation; nil where the count is exact
 	warm      bool       // the warm-up is over
 	moved     bool       // a window may have opened or closed
+	warned    []string
 	requests  int64
 	step      int64 // of a timeline, ns; 0 without one
 	stretches []*stretch
@@ -371,7 +372,7 @@ func (r *run) advance(until int64) {
 func (r *run) result() *Result {
 	res := &Result{
 		Name: r.sim.Name, Seed: r.seed, Requests: r.requests, VirtualSeconds: r.sim.Duration.Seconds(),
-		Windows: r.windows(), listener: r.last.listener, traffic: r.sim.Traffic, service: r.sim.Service, sim: r.sim,
+		Warnings: r.warnings(), Windows: r.windows(), listener: r.last.listener, traffic: r.sim.Traffic, service: r.sim.Service, sim: r.sim,
 	}
 	for k := range r.sim.Expects {
 		if r.sim.Expects[k].Metric == spec.MetricClientsMoved {
