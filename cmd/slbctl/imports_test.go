@@ -20,7 +20,7 @@ const module = "slbctl"
 var house = []string{
 	"runtime/durable", "runtime/balance", "runtime/expect", "runtime/localca", "runtime/tlsconf", "runtime/http1", "runtime/http2", "runtime/proxyproto", "runtime/webclient",
 	"runtime/netloop", "runtime/proxy",
-	"runtime/health", "runtime/webserver", "runtime/dns", "runtime/explain", "runtime/trial", "runtime/control",
+	"runtime/health", "runtime/webserver", "runtime/loadgen", "runtime/dns", "runtime/explain", "runtime/trial", "runtime/control",
 }
 
 // mayImport says which of our packages each of them may import.

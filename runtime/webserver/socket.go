@@ -66,7 +66,16 @@ func listen(endpoint netip.AddrPort, s *site) (*socket, error) {
 	return k, nil
 }
 
-func (k *socket) serveHTTP(w http.ResponseWriter, r *http.Request) { k.site.Load().serve(w, r) }
+// NameHeader is a field with which a request asks who serves it: the answer has it too,
+// with the address and port of the instance. Who does not ask is not told.
+const NameHeader = "Slbctl-Server"
+
+func (k *socket) serveHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Header.Get(NameHeader) != "" {
+		w.Header().Set(NameHeader, k.endpoint.String())
+	}
+	k.site.Load().serve(w, r)
+}
 
 // run accepts until the socket is closed.
 func (k *socket) run() {
