@@ -75,6 +75,12 @@ func (c *Client) WaitDrained(ctx context.Context, server string) error {
 	return c.call(ctx, http.MethodGet, "/v1/drained?server="+url.QueryEscape(server), nil, nil)
 }
 
+// Standing asks how a listener stands, by its resource address.
+func (c *Client) Standing(ctx context.Context, listener string) (*Standing, error) {
+	var s Standing
+	return &s, c.get(ctx, "/v1/standing?listener="+url.QueryEscape(listener), &s)
+}
+
 // StopInstance stops an instance as an operator or an accident would: its
 // sockets close, connects are refused.
 func (c *Client) StopInstance(ctx context.Context, address string) error {

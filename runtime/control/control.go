@@ -15,6 +15,7 @@ import (
 	"errors"
 	"time"
 
+	"slbctl/runtime/balance"
 	"slbctl/runtime/explain"
 	"slbctl/spec"
 )
@@ -39,11 +40,23 @@ type Engine interface {
 	SetFault(ctx context.Context, address string, fault *spec.InstanceFault, d time.Duration) error
 	// Explain tells why a request goes where it goes.
 	Explain(q explain.Question) (*explain.Explanation, error)
+	// Standing tells how a listener stands, by its resource address.
+	Standing(listener string) (*Standing, error)
 	// WaitDrained waits until nothing is draining, or with a server's address, as SetDrained
 	// takes it, until nothing drains from that one.
 	WaitDrained(ctx context.Context, server string) error
 	// Shutdown asks the daemon to end; it returns at once.
 	Shutdown()
+}
+
+// Standing is how a listener stands at a moment, and all that it takes to foretell what it
+// will do: the live configuration, what was drained by hand, and its pools in the order of
+// balance.Listener.Pools.
+type Standing struct {
+	Config     *spec.Config       `json:"config"`
+	Drained    []string           `json:"drained"`
+	Generation uint64             `json:"generation"`
+	Pools      []balance.Standing `json:"pools"`
 }
 
 // DrainResult is what a drain by hand, or its end, has done.

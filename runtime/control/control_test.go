@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 
+	"slbctl/runtime/balance"
 	"slbctl/runtime/control"
 	"slbctl/runtime/explain"
 	"slbctl/spec"
@@ -69,6 +70,12 @@ func (e *engine) SetDrained(_ context.Context, address string, drained bool) (co
 
 func (e *engine) Explain(q explain.Question) (*explain.Explanation, error) {
 	return &explain.Explanation{URL: q.URL, Picks: make([]explain.Pick, q.Next)}, e.fail
+}
+
+func (e *engine) Standing(listener string) (*control.Standing, error) {
+	return &control.Standing{Generation: 7, Pools: []balance.Standing{{
+		Owner: listener, Tickets: 1 << 60, Servers: []balance.ServerStanding{{Name: "a", Health: balance.Normal, Probe: time.Second}},
+	}}}, e.fail
 }
 
 func (e *engine) WaitDrained(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }
@@ -132,6 +139,11 @@ func TestCallsReachTheEngine(t *testing.T) {
 	answer, err := client.Explain(ctx, explain.Question{URL: "http://a/", Next: 3})
 	if err != nil || answer.URL != "http://a/" || len(answer.Picks) != 3 {
 		t.Errorf("explain = %+v, %v", answer, err)
+	}
+	standing, err := client.Standing(ctx, `load_balancer.a.listener["tcp:80"]`)
+	want, _ := e.Standing(`load_balancer.a.listener["tcp:80"]`)
+	if diff := cmp.Diff(want, standing); err != nil || diff != "" {
+		t.Errorf("standing: %v %s", err, diff)
 	}
 	if err := client.Shutdown(ctx); err != nil {
 		t.Error(err)

@@ -54,6 +54,10 @@ func NewServer(e Engine) *http.Server {
 	mux.HandleFunc("GET /v1/drained", func(w http.ResponseWriter, r *http.Request) {
 		replyOr(w, struct{}{}, e.WaitDrained(r.Context(), r.FormValue("server")))
 	})
+	mux.HandleFunc("GET /v1/standing", func(w http.ResponseWriter, r *http.Request) {
+		standing, err := e.Standing(r.FormValue("listener"))
+		replyOr(w, standing, err)
+	})
 	mux.HandleFunc("POST /v1/apply", func(w http.ResponseWriter, r *http.Request) { serveApply(e, w, r) })
 	mux.HandleFunc("POST /v1/instance", func(w http.ResponseWriter, r *http.Request) {
 		var req instanceRequest

@@ -258,3 +258,23 @@ func TestEventAsJSON(t *testing.T) {
 		t.Errorf("read back %+v, %v", back, err)
 	}
 }
+
+// The time to the next probe is told, but not of a target that is none.
+func TestDue(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		p := newProber(newRecorder().report, byInterval(map[time.Duration]result{4 * time.Second: refused}))
+		defer p.Close()
+		p.Set([]Target{member("one", 4*time.Second)})
+		synctest.Wait()
+		m := member("one", 0)
+		for _, want := range []time.Duration{4 * time.Second, 3 * time.Second, 2 * time.Second, time.Second} {
+			if due := p.Due(Target{Listener: m.Listener, Backend: m.Backend, Endpoint: m.Endpoint}); due != want {
+				t.Errorf("due in %v, want %v", due, want)
+			}
+			time.Sleep(time.Second)
+		}
+		if due := p.Due(Target{Listener: "two"}); due != 0 {
+			t.Errorf("who is not probed is due in %v", due)
+		}
+	})
+}

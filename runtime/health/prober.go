@@ -137,6 +137,18 @@ func (p *Prober) Snapshot() []Event {
 	return all
 }
 
+// Due tells how long it is until a target, known by listener, backend and endpoint, is
+// probed next: 0 while that is under way, and for one that is not probed.
+func (p *Prober) Due(t Target) time.Duration {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	a := p.targets[t.key()]
+	if a == nil {
+		return 0
+	}
+	return max(0, time.Until(a.server.next))
+}
+
 // Close ends all probing and waits for it, and for a report under way: the
 // caller must hold no lock that report takes.
 func (p *Prober) Close() {
@@ -170,6 +182,9 @@ func (p *Prober) run(s *server) {
 		if first && r.outcome == passed && health == balance.Normal {
 			pause = s.phase()
 		}
+		p.mu.Lock()
+		s.next = time.Now().Add(pause)
+		p.mu.Unlock()
 		select {
 		case <-s.ctx.Done():
 			return

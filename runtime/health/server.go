@@ -59,6 +59,7 @@ type server struct {
 	verdict balance.Verdict
 	reason  string
 	since   time.Time
+	next    time.Time // when the next probe begins; in the past while one is under way
 	stop    context.CancelFunc
 	ctx     context.Context
 }
