@@ -18,10 +18,12 @@ func (e *engine) Standing(address string) (*control.Standing, error) {
 		return nil, &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf("%s does not run here: `slbctl status` lists the listeners", address)}
 	}
 	s := &control.Standing{Config: e.live.Config, Drained: e.drained, Generation: e.live.Generation, Pools: []balance.Standing{}}
+	taken := e.taken(live)
 	for n, p := range live.spec.Pools() {
 		servers := make([]balance.ServerStanding, len(p.Backends))
 		for i := range servers {
 			servers[i] = e.serverStanding(p, i)
+			servers[i].Requests = taken[n][i]
 		}
 		s.Pools = append(s.Pools, live.states[n].Stand(servers))
 	}

@@ -37,10 +37,15 @@ func TestStanding(t *testing.T) {
 	if p.Owner != l.Address || p.Tickets != asked {
 		t.Errorf("%s took %d tickets, of %d connections", p.Owner, p.Tickets, asked)
 	}
+	var requests int64
 	for _, server := range p.Servers {
+		requests += server.Requests
 		if server.Health != balance.Normal || server.Probe <= 0 || server.Probe > 10*time.Second || server.Age <= 0 || server.Age > time.Minute {
 			t.Errorf("server %+v", server)
 		}
+	}
+	if requests != asked {
+		t.Errorf("servers got %d connections, of %d", requests, asked)
 	}
 	listeners, err := balance.Compile(s.Config)
 	if err != nil {
@@ -50,7 +55,7 @@ func TestStanding(t *testing.T) {
 	state.Resume(&p)
 	table := listeners[0].Table(func(int) balance.Health { return balance.Normal })
 	for range 3 {
-		i, _ := table.Pick(state, balance.Client{}, nil)
+		i, _ := table.Pick(state, &balance.Client{}, nil)
 		want := listeners[0].Backends[i].Name
 		if got, err := get(balancerURL(c)); err != nil || "instance."+got != want {
 			t.Errorf("%s answered (%v), who goes on from there would have asked %s", got, err, want)

@@ -15,6 +15,7 @@ type clients struct {
 	hosts      uint64      // addresses in the network
 	who, ports source
 	replay     *replay // says it all; nil = clients are drawn
+	fresh      uint64  // where the ports of a live run begin that must be nobody's so far; 0 = they are drawn
 }
 
 func newClients(t *spec.Traffic, log *replay, seed uint64) *clients {
@@ -62,8 +63,12 @@ func (c *clients) client(index uint64) uint64 {
 }
 
 // port returns the port that connection number index comes from; one that a log does not
-// tell is drawn.
+// tell is drawn. Fresh ones come again only after all others: the factor has no divisor in
+// common with their number.
 func (c *clients) port(index uint64) uint16 {
+	if c.fresh != 0 {
+		return 1024 + uint16((c.fresh%(65536-1024)+index*40505)%(65536-1024))
+	}
 	if c.replay != nil && c.replay.next.Port != 0 {
 		return c.replay.next.Port
 	}

@@ -31,6 +31,7 @@ type connection struct {
 	kept    bool // it has gone there
 	first   bool // of its session
 	baked   bool // it has its cookie already
+	last    bool // of its connection
 }
 
 // arrive lets a connection come on L4. It is the fast path: nearly every one is served
@@ -195,7 +196,7 @@ func (r *run) bake(c *connection, i int) {
 }
 
 func (r *run) tell(c *connection, o Outcome, i int) {
-	p := Pick{At: time.Duration(c.came), Client: c.client, Outcome: o, First: c.first, Stream: c.stream, Visitor: c.visitor}
+	p := Pick{At: time.Duration(c.came), Client: c.client, Outcome: o, First: c.first, Stream: c.stream, Visitor: c.visitor, conn: c, index: i}
 	if o == Served {
 		if c.stretch.latency != nil {
 			p.Took = time.Duration(c.done - c.came)

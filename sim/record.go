@@ -49,3 +49,29 @@ func (x *recording) add(p Pick) {
 	r.Who, r.Status = fmt.Sprint(who, x.sessions[who]), p.Outcome.status()
 	x.Add(r)
 }
+
+// Record makes a trace of a live run: what was sent, from where, and who has answered.
+func (f *Forecast) Record(path string, replies []Reply) error {
+	to, err := trace.NewRecorder(path)
+	if err != nil {
+		return err
+	}
+	x, s := &recording{Recorder: to, sessions: map[[2]uint64]int{}}, &seen{Forecast: f, run: f.run}
+	for k := range replies {
+		reply, told, call := &replies[k], &f.foretold[k], &f.Calls[k]
+		if reply.Unsent {
+			continue
+		}
+		p := Pick{At: told.at, Stream: told.stream, Visitor: told.visitor, First: told.first}
+		p.Client.Source = reply.Source
+		at, named := s.find(told, reply.Server)
+		if named {
+			p.Backend = f.run.pools[at.pool].Backends[at.server].Name
+		}
+		if p.Outcome = s.outcome(k, reply, named); spec.L7(f.Listener.Protocol) {
+			p.Host, p.Path = call.Host, call.Path
+		}
+		x.add(p)
+	}
+	return x.Close()
+}

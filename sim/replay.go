@@ -15,6 +15,8 @@ import (
 type replay struct {
 	*trace.Trace
 	next trace.Request // the one that comes next
+
+	traffic string // whose log it is
 }
 
 // openReplay reads the log of a stream; nil if it has none.
@@ -26,7 +28,7 @@ func openReplay(ctx context.Context, t *spec.Traffic) (*replay, error) {
 	if err != nil {
 		return nil, fmt.Errorf("traffic %q: %w", t.Name, err)
 	}
-	return &replay{Trace: x}, nil
+	return &replay{Trace: x, traffic: t.Name}, nil
 }
 
 // arrivals are those of the log.

@@ -43,10 +43,18 @@ func WriteText(w io.Writer, results []*Result, color bool) error {
 }
 
 func (r *Result) text(b *strings.Builder, color bool) {
-	fmt.Fprintf(b, "simulation %q  %s, seed %d\n", r.Name, seconds(r.VirtualSeconds), r.Seed)
+	live := ""
+	if r.Live != nil {
+		live = "live, "
+	}
+	fmt.Fprintf(b, "simulation %q  %s%s, seed %d\n", r.Name, live, seconds(r.VirtualSeconds), r.Seed)
 	r.setting(b)
-	r.table(b)
-	if len(r.Expectations) > 0 {
+	if r.Live != nil {
+		r.liveText(b, color)
+	} else {
+		r.table(b)
+	}
+	if r.Live == nil && len(r.Expectations) > 0 {
 		b.WriteString("\n")
 		expectations(b, r.Expectations, color)
 	}
@@ -220,7 +228,7 @@ func (r *Result) latencies(b *strings.Builder) {
 
 // route is the rows of a rule, with its servers if anybody has asked for it.
 func (r *Result) route(route *Route) [][]string {
-	name := strings.TrimPrefix(strings.TrimPrefix(route.Address, r.listener.Address), ".")
+	name := shortOf(route.Address, r.listener.Address)
 	if name == "" {
 		name = "no rule"
 	}
@@ -271,16 +279,6 @@ func expectations(b *strings.Builder, list []Expectation, color bool) {
 		name = max(name, utf8.RuneCountInString(e.Name))
 	}
 	for _, e := range list {
-		mark, code := "ok  ", "\x1b[32m"
-		switch e.Verdict {
-		case Fail:
-			mark, code = "FAIL", "\x1b[31m"
-		case Inconclusive:
-			mark, code = "?   ", "\x1b[33m"
-		}
-		if color {
-			mark = code + mark + "\x1b[0m"
-		}
-		fmt.Fprintf(b, "  %s  %-*s  wanted %s: %s\n", mark, name, e.Name, e.Wanted, e.Detail)
+		fmt.Fprintf(b, "  %s  %-*s  wanted %s: %s\n", marked(e.Verdict, color), name, e.Name, e.Wanted, e.Detail)
 	}
 }

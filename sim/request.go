@@ -15,6 +15,7 @@ func (r *run) ask(k int, index uint64) {
 	c := r.comes(k, index)
 	c.pool, c.sticky, c.visits, c.visitor, c.way, c.first = -1, balance.NoBackend, v, client, w, v.made != nil && n == 0
 	if r.observe != nil {
+		c.last = v.ends(n)
 		c.client.Source = netip.AddrPortFrom(v.address(client), v.port(index))
 	}
 	if o := r.question(v, c, n); o != Served {

@@ -9,6 +9,7 @@ import (
 // Result is what a simulation came to. JSON keys are in alphabetical order.
 type Result struct {
 	Expectations   []Expectation `json:"expectations"`
+	Live           *Live         `json:"live,omitempty"` // of real traffic, which all the rest is about then
 	Name           string        `json:"name"`
 	Requests       int64         `json:"requests"` // warm-up included
 	Seed           uint64        `json:"seed"`
@@ -134,6 +135,9 @@ func (r *Result) Verdict() Verdict {
 	worst := Pass
 	for _, e := range r.Expectations {
 		worst = worst.Worse(e.Verdict)
+	}
+	if r.Live != nil {
+		worst = worst.Worse(r.Live.Verdict)
 	}
 	return worst
 }

@@ -33,6 +33,8 @@ type Options struct {
 	Timeline bool
 	// Observe sees every connection, or request, once it is served or given up.
 	Observe func(Pick)
+
+	live bool // what is counted was seen, and not foretold
 }
 
 // Pick is what became of one connection, or of one request.
@@ -49,6 +51,9 @@ type Pick struct {
 	// Of HTTP.
 	Host, Path string
 	First      bool // the client begins a session: it has no cookie
+
+	conn  *connection // while it is told, for who goes on with it in this package
+	index int         // of the server in its pool
 }
 
 // Run replays the simulation of the given name.
@@ -88,6 +93,7 @@ type run struct {
 	observe  func(Pick)
 	last     *generation // that of the files
 	serving  *generation // at the moment
+	live     bool
 	listener *balance.Listener
 	quotas   map[string]*balance.Quota
 	quota    *balance.Quota
@@ -138,7 +144,7 @@ type run struct {
 }
 
 func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
-	r := &run{sim: sim, seed: sim.Seed, observe: opt.Observe, always: opt.Drained, patience: int64(connectTimeout)}
+	r := &run{sim: sim, seed: sim.Seed, observe: opt.Observe, live: opt.live, always: opt.Drained, patience: int64(connectTimeout)}
 	if opt.Seed != nil {
 		r.seed = *opt.Seed
 	}

@@ -79,8 +79,11 @@ func (r *run) newStretch(windows []int) *stretch {
 			}
 		}
 	}
-	if r.sim.Service != nil {
-		s.latency, s.busy = &histogram{}, make([]int64, len(r.servers))
+	if r.sim.Service != nil || r.live {
+		s.latency = &histogram{}
+	}
+	if r.sim.Service != nil && !r.live {
+		s.busy = make([]int64, len(r.servers))
 	}
 	return s
 }

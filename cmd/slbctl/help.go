@@ -115,15 +115,14 @@ var pages = map[string]page{
 			"curl $(slbctl output -raw url)        one, for a shell",
 		}},
 	"sim": {
-		text: "Replays the traffic and the accidents of `simulation` blocks, minutes in moments, on the code that the live balancer decides with, and holds the result to the block's expectations. Exit code 3 when one fails, 4 when there is too little data to say. The same seed gives the same result on any machine.",
+		text: "Replays the traffic and accidents of `simulation` blocks, minutes in moments, on the code that the live balancer decides with. The same seed gives the same result on any machine. Exit code 3 when an expectation fails, or when what is observed -live is not what was predicted; 4 when there is too little to say, or the generator was late.",
 		examples: []string{
 			"slbctl sim                     all simulations",
-			"slbctl sim ecs02-dies -seed=7  one, with other random numbers",
-			"slbctl sim peak -record=F      keep what was sent, and the server of each",
 			"slbctl sim -compare=wrr,p2c    the same traffic under other schedulers",
 			"slbctl sim -without=zone=b     as if a zone, or an instance, were lost",
 			"slbctl sim peak -replicas=20   how much of the result is chance",
 			"slbctl sim -html=sim.html      draw a page; -compare and -without side by side",
+			"slbctl sim peak -live          send it to what runs, and compare",
 		}},
 	"sim import": {
 		text: "Reads slbctl's own log and those of SLB, ALB, nginx, HAProxy, browsers (HAR) and goreplay, sorts what is out of order, and writes one compact file for `traffic { log = ... }`. Lines that cannot be read are counted and named. Paths and queries stay as they are.",

@@ -23,14 +23,15 @@ type simCmd struct {
 type simRunCmd struct {
 	Names    []string `arg:"" optional:"" name:"name" help:"Run only these."`
 	JSON     bool     `name:"json" help:"Print one JSON document."`
-	Seed     *uint64  `placeholder:"N" help:"Draw other random numbers than are configured."`
+	Seed     *uint64  `placeholder:"N" help:"Draw other random numbers."`
 	Replicas *int     `placeholder:"N" help:"Run under N seeds; print means and intervals."`
 	Record   string   `placeholder:"TRACE" help:"Keep the requests, and their servers, as a trace."`
 
 	HTML    string   `name:"html" placeholder:"FILE" help:"Draw a page of it, too: one file for any browser."`
 	Junit   string   `name:"junit" placeholder:"FILE" help:"Write a JUnit report of the expectations, too."`
-	Compare []string `placeholder:"SCHEDULER,..." help:"Run under each of these, and print one table."`
-	Without []string `sep:"none" placeholder:"ADDR" help:"Suppose that this instance, or zone=NAME, is lost. May be repeated."`
+	Compare []string `placeholder:"SCHEDULER,..." help:"Compare schedulers in one table."`
+	Without []string `sep:"none" placeholder:"ADDR" help:"Suppose a lost instance, or zone=NAME. Repeatable."`
+	liveFlags
 	variableFlags
 }
 
@@ -48,6 +49,9 @@ func (c *simRunCmd) Run(s *session) error {
 		return err
 	}
 	whole := config
+	if err := c.checkLive(); err != nil {
+		return err
+	}
 	if config, err = sim.Without(config, c.Without...); err != nil {
 		return fmt.Errorf("-without: %w", err)
 	}
@@ -60,25 +64,10 @@ func (c *simRunCmd) Run(s *session) error {
 	if c.Record != "" && len(names) > 1 {
 		return &usageError{detail: fmt.Sprintf("-record keeps one simulation, and there are %d: name it", len(names)), command: "sim"}
 	}
-	var results []*sim.Result
-	var ran atomic.Int64
-	end := s.progress(func() string { return fmt.Sprintf("%d of %s", ran.Load(), count(int64(len(names)), "simulation")) })
-	defer end()
-	for _, name := range names {
-		if err := context.Cause(s.ctx); err != nil {
-			return err
-		}
-		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed, Before: before, Record: c.Record, Context: s.ctx, Timeline: c.HTML != ""})
-		if err != nil {
-			return err
-		}
-		results = append(results, r)
-		ran.Add(1)
-	}
-	if err := c.draw(s, whole, results); err != nil {
+	results, err := c.results(s, config, names, whole, before)
+	if err != nil {
 		return err
 	}
-	end()
 	if c.JSON {
 		err = sim.WriteJSON(s.stdout, results)
 	} else {
@@ -115,6 +104,29 @@ func (c *simRunCmd) before(s *session, config *spec.Config, names, losses []stri
 	return before, nil
 }
 
+// results runs the simulations, or sends their traffic. whole is the configuration without
+// any loss, before the one that a change replaces.
+func (c *simRunCmd) results(s *session, config *spec.Config, names []string, whole, before *spec.Config) (results []*sim.Result, err error) {
+	if c.Live {
+		return c.live(s, config, names)
+	}
+	var ran atomic.Int64
+	end := s.progress(func() string { return fmt.Sprintf("%d of %s", ran.Load(), count(int64(len(names)), "simulation")) })
+	defer end()
+	for _, name := range names {
+		if err := context.Cause(s.ctx); err != nil {
+			return nil, err
+		}
+		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed, Before: before, Record: c.Record, Context: s.ctx, Timeline: c.HTML != ""})
+		if err != nil {
+			return nil, err
+		}
+		results = append(results, r)
+		ran.Add(1)
+	}
+	return results, c.draw(s, whole, results)
+}
+
 // simJunit has a case for each expectation.
 func simJunit(results []*sim.Result) *junitSuite {
 	j, took := &junitSuite{Name: "slbctl sim"}, 0.0
@@ -122,6 +134,9 @@ func simJunit(results []*sim.Result) *junitSuite {
 		took += r.WallSeconds
 		for _, e := range r.Expectations {
 			j.expectation(r.Name, e)
+		}
+		if r.Live != nil {
+			j.add(r.Name, "prediction", r.Live.Verdict, append(r.Live.Broken(), r.Live.Notes...))
 		}
 	}
 	j.Time = fmt.Sprintf("%.3f", took)

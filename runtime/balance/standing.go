@@ -17,6 +17,8 @@ type ServerStanding struct {
 	Health Health        `json:"health"`
 	Name   string        `json:"name"`
 	Probe  time.Duration `json:"probe"` // until it is probed next; 0 = just now, or never
+	// Requests is how many it has got so far, on L4 connections.
+	Requests int64 `json:"requests"`
 }
 
 // Stand tells how a pool stands, by what is known of its servers' health; what is in flight

@@ -83,11 +83,10 @@ func nameOf(host string) string {
 // TIME_WAIT.
 func bindLate(raw syscall.RawConn, port uint16) (err error) {
 	control := raw.Control(func(fd uintptr) {
-		if port != 0 {
-			err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1)
-			return
+		// Both kinds of sockets need it, or the one keeps the other from its port.
+		if err = unix.SetsockoptInt(int(fd), unix.SOL_SOCKET, unix.SO_REUSEADDR, 1); err == nil && port == 0 {
+			err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 		}
-		err = unix.SetsockoptInt(int(fd), unix.IPPROTO_IP, unix.IP_BIND_ADDRESS_NO_PORT, 1)
 	})
 	return errors.Join(control, err)
 }

@@ -22,7 +22,9 @@ import (
 // Target is who is asked.
 type Target struct {
 	Endpoint netip.AddrPort
-	Web      bool // it speaks HTTP; else each call is a connection, over which a server is asked
+	Web      bool // it speaks HTTP; else each call is a connection, over which a server is asked for a page
+	Echo     bool // or one over which a server sends back what it gets
+	Datagram bool // or a datagram of UDP that a server sends back
 	Secure   bool // TLS
 	Herald   bool // it takes the PROXY protocol
 	// Patience is how long an answer may take from when the request was sent.
@@ -58,9 +60,9 @@ const (
 // Reply is what became of a call. Times are since the start.
 type Reply struct {
 	Fate   Fate
-	Sent   time.Duration // when its turn came in fact
-	Done   time.Duration // when the answer was there to its last byte, or the call was given up
-	Status int
+	Sent   time.Duration  // when its turn came in fact
+	Done   time.Duration  // when the answer was there to its last byte, or the call was given up
+	Status int            // of HTTP
 	Server netip.AddrPort // who names himself in the answer; not valid = nobody does
 	Source netip.AddrPort
 	Err    error // nil if it was answered

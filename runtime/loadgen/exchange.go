@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"io"
+	"net"
 	"net/http"
 	"net/http/cookiejar"
 	"net/netip"
@@ -53,7 +54,19 @@ func (g *generator) connect(c *Call, r *Reply) {
 		return
 	}
 	defer x.close()
-	g.exchange(x, c, nil, "Connection: close\r\n", r)
+	if g.target.Echo {
+		g.echo(x, r)
+	} else {
+		g.exchange(x, c, nil, "Connection: close\r\n", r)
+	}
+	if r.Fate == Answered {
+		// Who closes first cannot have the port again for a while: that is to be the other
+		// side. One that echoes waits for the end of what it gets.
+		if half, ok := x.Conn.(*net.TCPConn); ok && g.target.Echo {
+			_ = half.CloseWrite()
+		}
+		_, _ = io.Copy(io.Discard, x.in) // the answer was whole
+	}
 }
 
 // visit is a request of HTTP, on the connection that its visitor has or on a new one. A kept
@@ -125,7 +138,7 @@ func (g *generator) exchange(x *line, c *Call, jar *cookiejar.Jar, extra string,
 		}
 		return false
 	}
-	r.Fate, r.Status = Answered, answer.StatusCode
+	r.Fate, r.Status, r.Done = Answered, answer.StatusCode, g.now()
 	r.Server, _ = netip.ParseAddrPort(answer.Header.Get(webserver.NameHeader)) // who does not say is nobody
 	if jar != nil {
 		jar.SetCookies(u, answer.Cookies())

@@ -94,12 +94,17 @@ func (g *generator) work(k int) {
 		}
 		r := &g.replies[k]
 		r.Sent = g.now()
-		if g.target.Web {
+		switch {
+		case g.target.Web:
 			g.visit(&g.calls[k], r)
-		} else {
+		case g.target.Datagram:
+			g.datagram(&g.calls[k], r)
+		default:
 			g.connect(&g.calls[k], r)
 		}
-		r.Done = g.now()
+		if r.Fate != Answered {
+			r.Done = g.now()
+		}
 		g.busy.Add(-1)
 	}
 }

@@ -3,6 +3,7 @@ package loadgen
 import (
 	"context"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -213,6 +214,79 @@ func TestFates(t *testing.T) {
 	r := Run(t.Context(), Target{Endpoint: endpoint, Patience: time.Second}, []Call{{Source: netip.MustParseAddrPort("127.128.0.1:40001"), Host: "x", Path: "/named"}}, Options{Start: time.Now(), Workers: 1})
 	if got := r.Replies[0]; got.Server.String() != "127.89.1.4:80" || got.Source.Port() != 40001 {
 		t.Errorf("named %v, came from %v: %v", got.Server, got.Source, got.Err)
+	}
+}
+
+// TestEcho: on a connection that sends back what it gets, that is waited for; what is no
+// echo is told.
+func TestEcho(t *testing.T) {
+	for _, test := range []struct {
+		serve func(net.Conn)
+		want  Fate
+	}{
+		{func(c net.Conn) { _, _ = io.Copy(c, c) }, Answered},
+		{func(c net.Conn) { _, _ = io.WriteString(c, "SSH-2.0") }, Broken},
+		{func(net.Conn) {}, Closed},
+	} {
+		listener, err := net.Listen("tcp4", "127.89.1.7:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		var served sync.WaitGroup
+		served.Go(func() {
+			conn, err := listener.Accept()
+			if err != nil {
+				t.Error(err)
+				return
+			}
+			test.serve(conn)
+			conn.Close()
+		})
+		target := Target{Endpoint: netip.MustParseAddrPort(listener.Addr().String()), Echo: true, Patience: 10 * time.Second}
+		r := Run(t.Context(), target, calls(1, 0), Options{Start: time.Now(), Workers: 1})
+		if got := r.Replies[0]; got.Fate != test.want || got.Done <= 0 || (got.Err == nil) != (test.want == Answered) {
+			t.Errorf("fate %d, want %d: %v", got.Fate, test.want, got.Err)
+		}
+		served.Wait()
+		listener.Close()
+	}
+}
+
+// TestDatagrams: one that comes back is answered; one that does not, or to nobody, is not.
+func TestDatagrams(t *testing.T) {
+	conn, err := net.ListenUDP("udp4", net.UDPAddrFromAddrPort(netip.MustParseAddrPort("127.89.1.8:0")))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var served sync.WaitGroup
+	served.Go(func() {
+		buffer := make([]byte, 100)
+		for {
+			n, from, err := conn.ReadFromUDPAddrPort(buffer)
+			if err != nil {
+				return
+			}
+			switch from.Port() {
+			case 40001:
+				_, _ = conn.WriteToUDPAddrPort(buffer[:n], from)
+			case 40002:
+				_, _ = conn.WriteToUDPAddrPort([]byte("?"), from)
+			}
+		}
+	})
+	endpoint := netip.MustParseAddrPort(conn.LocalAddr().String())
+	for port, want := range map[uint16]Fate{40001: Answered, 40002: Broken, 40003: Silent} {
+		all := []Call{{Source: netip.AddrPortFrom(netip.MustParseAddr("127.128.0.1"), port)}}
+		r := Run(t.Context(), Target{Endpoint: endpoint, Datagram: true, Patience: 300 * time.Millisecond}, all, Options{Start: time.Now(), Workers: 1})
+		if got := r.Replies[0]; got.Fate != want || got.Source != all[0].Source {
+			t.Errorf("port %d: fate %d from %v, want %d: %v", port, got.Fate, got.Source, want, got.Err)
+		}
+	}
+	conn.Close()
+	served.Wait()
+	r := Run(t.Context(), Target{Endpoint: endpoint, Datagram: true, Patience: 10 * time.Second}, calls(1, 0), Options{Start: time.Now(), Workers: 1})
+	if got := r.Replies[0]; got.Fate != Closed {
+		t.Errorf("nobody is there: fate %d, %v", got.Fate, got.Err)
 	}
 }
 
