@@ -243,12 +243,9 @@ const probeLate = 10 * time.Millisecond
 // or end, and of those at which probes find that out: who comes in the time by which
 // strikes, probes and requests were late.
 func (s *seen) blurred() int64 {
-	moments, rate := map[time.Duration]bool{}, 0.0
+	moments, rate := map[time.Duration]bool{}, float64(len(s.Calls))/s.sim.Duration.Seconds()
 	for _, x := range s.Strikes {
 		moments[x.At], moments[x.At+x.For] = true, true
-	}
-	for _, t := range s.sim.Traffic {
-		rate += t.Rate
 	}
 	late := s.after.Generator.Lag.P99 + s.after.StrikeLag.Seconds() + probeLate.Seconds()
 	return int64(math.Ceil(2 * float64(len(moments)) * late * rate))

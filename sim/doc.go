@@ -55,6 +55,13 @@
 //     come first, then the ends of faults, their starts, what operators do, retries, and new
 //     connections.
 //
+// Real traffic is foretold in the same way, from where a listener stands that runs, and
+// compared. Who sends it is not this package's business:
+//
+//	forecast, err := sim.Foretell(config, "checkout-peak", sim.LiveOptions{Pools: standing, Lead: time.Second})
+//	… send forecast.Calls at their times, do forecast.Strikes, keep a sim.Reply of each …
+//	result, err := forecast.Compare(replies, sim.Aftermath{Generator: generator, Pools: standing})
+//
 // Time is integer nanoseconds and no random number depends on floating-point
 // functions that differ between machines, so a result is a function of configuration, scenario and seed, byte
 // for byte, on any machine.

@@ -107,6 +107,9 @@ type place struct{ pool, server int }
 // about what was seen; its Live has both.
 func (f *Forecast) Compare(replies []Reply, after Aftermath) (*Result, error) {
 	after.Generator.Bottleneck = after.Generator.limits(len(f.Calls))
+	if after.Moved {
+		after.Pools = f.opt.Pools // these may be other pools
+	}
 	s := &seen{Forecast: f, after: after, stretch: map[*stretch]*stretch{}, took: [2]map[place]int64{{}, {}}, elsewhere: map[int]int64{}, notes: []string{}}
 	var err error
 	quiet := *f.sim
