@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/netip"
+	"os"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -33,9 +34,11 @@ type Server struct {
 	mu     sync.Mutex
 	addr   netip.AddrPort
 	udp    *net.UDPConn
-	tcp    net.Listener
+	tcp    *net.TCPListener
 	conns  map[net.Conn]struct{}
 	closed bool
+	paused chan struct{} // closed at the end of a pause; nil = no pause
+	left   bool          // the sockets are another process's
 }
 
 // New returns a Server that listens nowhere yet.
@@ -66,22 +69,28 @@ func (s *Server) Listen(ep netip.AddrPort) error {
 	// Multipath TCP, Go's default for listeners, hides the socket's owner from /proc/net/tcp.
 	var config net.ListenConfig
 	config.SetMultipathTCP(false)
-	tcp, err := config.Listen(context.Background(), "tcp", ep.String())
+	l, err := config.Listen(context.Background(), "tcp", ep.String())
 	if err != nil {
 		return netloop.BindError("tcp", ep, err)
 	}
+	tcp := l.(*net.TCPListener)
 	ep = netip.AddrPortFrom(ep.Addr(), uint16(tcp.Addr().(*net.TCPAddr).Port))
 	udp, err := net.ListenUDP("udp", net.UDPAddrFromAddrPort(ep))
 	if err != nil {
 		tcp.Close()
 		return netloop.BindError("udp", ep, err)
 	}
+	s.run(ep, udp, tcp)
+	return nil
+}
+
+// run answers on sockets. The caller holds mu.
+func (s *Server) run(ep netip.AddrPort, udp *net.UDPConn, tcp *net.TCPListener) {
 	s.addr, s.tcp, s.udp = ep, tcp, udp
 	for range udpWorkers {
 		s.running.Go(func() { s.serveUDP(udp) })
 	}
 	s.running.Go(func() { s.serveTCP(tcp) })
-	return nil
 }
 
 // Close stops answering and returns when nothing runs any more.
@@ -95,6 +104,7 @@ func (s *Server) Close() error {
 		}
 	}
 	s.closed = true
+	s.endPause()
 	s.mu.Unlock()
 	s.running.Wait()
 	return err
@@ -115,10 +125,15 @@ func (s *Server) serveUDP(conn *net.UDPConn) {
 	var pause backoff
 	for {
 		n, from, err := conn.ReadFromUDPAddrPort(buffer)
-		if errors.Is(err, net.ErrClosed) {
+		switch {
+		case errors.Is(err, net.ErrClosed):
 			return
-		}
-		if err != nil {
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if s.waits() {
+				continue
+			}
+			return
+		case err != nil:
 			pause.wait()
 			continue
 		}
@@ -132,7 +147,7 @@ func (s *Server) serveUDP(conn *net.UDPConn) {
 
 // serveTCP takes a place before it accepts, so that what waits, waits in the
 // kernel's queue and not as a goroutine.
-func (s *Server) serveTCP(l net.Listener) {
+func (s *Server) serveTCP(l *net.TCPListener) {
 	var pause backoff
 	for {
 		s.places <- struct{}{}
@@ -152,6 +167,11 @@ func (s *Server) serveTCP(l net.Listener) {
 			conn.Close()
 			return
 		case errors.Is(err, net.ErrClosed):
+			return
+		case errors.Is(err, os.ErrDeadlineExceeded):
+			if s.waits() {
+				continue
+			}
 			return
 		}
 		pause.wait()

@@ -23,9 +23,7 @@ const backlog = 4096
 func Listen(ep netip.AddrPort, n int) (fds []int, bound netip.AddrPort, err error) {
 	defer func() {
 		if err != nil {
-			for _, fd := range fds {
-				unix.Close(fd)
-			}
+			closeAll(fds)
 			fds = nil
 		}
 	}()

@@ -132,6 +132,13 @@ func (l *Loop) Close(fd int) {
 	closeFD(fd)
 }
 
+// Remove forgets fd and leaves it open: for a socket that other processes have too, whose
+// events would otherwise come for as long as any of them keeps it.
+func (l *Loop) Remove(fd int) {
+	l.slots[fd].handler = nil
+	epollRemove(l.epoll, fd)
+}
+
 // Scarce reports whether getting the number fd shows that the process is about
 // to run out of descriptors (the kernel gives the lowest that is free). Whoever
 // gets one from a stranger then pauses, so that the rest remains for other work.

@@ -149,6 +149,11 @@ func epollAdd(epoll, fd int, event *unix.EpollEvent) unix.Errno {
 	return e
 }
 
+// epollRemove cannot fail for a descriptor that was added.
+func epollRemove(epoll, fd int) {
+	unix.RawSyscall6(unix.SYS_EPOLL_CTL, uintptr(epoll), unix.EPOLL_CTL_DEL, uintptr(fd), 0, 0, 0)
+}
+
 // epollPoll blocks for milliseconds at most, so the scheduler need not know. It returns
 // -1 when a signal ended it early: the runtime then wants the thread to come by.
 func epollPoll(epoll int, events []unix.EpollEvent, milliseconds int) int {

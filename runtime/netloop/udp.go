@@ -27,9 +27,7 @@ const (
 func ListenUDP(ep netip.AddrPort, n int) (fds []int, bound netip.AddrPort, err error) {
 	defer func() {
 		if err != nil {
-			for _, fd := range fds {
-				unix.Close(fd)
-			}
+			closeAll(fds)
 			fds = nil
 		}
 	}()

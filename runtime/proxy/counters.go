@@ -87,7 +87,10 @@ type backendKey struct{ pool, name string }
 // the Handler that made it: the next generation goes on with it.
 type tally struct {
 	backendKey
-	lanes atomic.Pointer[[]lane] // by loop; nil before the first Serve
+	// What a process before this one has counted; set before the first Serve.
+	before       Counts
+	beforeSecure SecureCounts
+	lanes        atomic.Pointer[[]lane] // by loop; nil before the first Serve
 }
 
 // lane is what one loop counts. Only that loop writes it, so the atomics are
@@ -107,7 +110,7 @@ func (t *tally) attach(loops int) {
 func (t *tally) lane(loop int) *lane { return &(*t.lanes.Load())[loop] }
 
 func (t *tally) sum() Counts {
-	var c Counts
+	c := t.before
 	lanes := t.lanes.Load()
 	if lanes == nil {
 		return c
@@ -124,7 +127,7 @@ func (t *tally) sum() Counts {
 }
 
 func (t *tally) secure() SecureCounts {
-	var c SecureCounts
+	c := t.beforeSecure
 	lanes := t.lanes.Load()
 	if lanes == nil {
 		return c

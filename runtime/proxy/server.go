@@ -129,11 +129,7 @@ func (s *Server) Bind(ep netip.AddrPort) (*Socket, error) {
 		return nil, err
 	}
 	k := &Socket{server: s, endpoint: ep}
-	for i, fd := range fds {
-		a := &acceptor{worker: s.workers[i], socket: k, fd: fd}
-		a.timer.Init(a)
-		k.acceptors = append(k.acceptors, a)
-	}
+	k.extend(fds)
 	s.sockets[k] = struct{}{}
 	return k, nil
 }

@@ -29,6 +29,15 @@ type Socket struct {
 	closing   sync.Once
 }
 
+// extend spreads listening sockets over the loops.
+func (k *Socket) extend(fds []int) {
+	for _, fd := range fds {
+		a := &acceptor{worker: k.server.workers[len(k.acceptors)%len(k.server.workers)], socket: k, fd: fd}
+		a.timer.Init(a)
+		k.acceptors = append(k.acceptors, a)
+	}
+}
+
 // Endpoint is what the socket is bound to.
 func (k *Socket) Endpoint() netip.AddrPort { return k.endpoint }
 
@@ -48,21 +57,34 @@ func (k *Socket) Serve(h *Handler) {
 // Close stops listening. Connections that have come until now are still
 // handled, but of HTTP not those that have said nothing yet; those that are open live on.
 func (k *Socket) Close() error {
+	k.end((*acceptor).close)
+	return nil
+}
+
+// end has each loop close its part.
+func (k *Socket) end(how func(*acceptor)) {
 	k.closing.Do(func() {
-		var closed sync.WaitGroup
-		for _, a := range k.acceptors {
-			closed.Add(1)
-			a.worker.loop.Post(func() {
-				defer closed.Done()
-				a.close()
-			})
-		}
-		closed.Wait()
+		k.each(how)
 		k.server.mu.Lock()
 		delete(k.server.sockets, k)
 		k.server.mu.Unlock()
 	})
-	return nil
+}
+
+// each calls f for every acceptor on its loop, and returns when all have been.
+func (k *Socket) each(f func(*acceptor)) {
+	var done sync.WaitGroup
+	for _, a := range k.acceptors {
+		done.Add(1)
+		call := func() {
+			defer done.Done()
+			f(a)
+		}
+		if !a.worker.loop.Post(call) {
+			done.Done()
+		}
+	}
+	done.Wait()
 }
 
 // acceptor is one loop's listening socket.
@@ -98,7 +120,7 @@ func (a *acceptor) listen() {
 
 // Ready accepts what has queued, a batch at a time.
 func (a *acceptor) Ready(netloop.Events) {
-	if a.fd < 0 || a.timer.Armed() {
+	if !a.listening || a.timer.Armed() {
 		return
 	}
 	for range acceptBatch {
@@ -164,7 +186,21 @@ func (a *acceptor) close() {
 			continue
 		}
 	}
+	a.abandon()
+}
+
+// rest stops accepting; what comes waits.
+func (a *acceptor) rest() {
 	a.worker.loop.Stop(&a.timer)
+	if a.listening {
+		a.worker.loop.Remove(a.fd)
+		a.listening = false
+	}
+}
+
+// abandon closes the descriptor and takes nothing from the queue.
+func (a *acceptor) abandon() {
+	a.rest()
 	a.worker.loop.Close(a.fd)
-	a.fd = -1
+	a.fd, a.listening = -1, false
 }

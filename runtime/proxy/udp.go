@@ -71,15 +71,25 @@ func (s *Server) BindUDP(ep netip.AddrPort) (*UDPSocket, error) {
 	if err != nil {
 		return nil, err
 	}
-	k := &UDPSocket{server: s, endpoint: ep}
-	k.ids.seed = maphash.MakeSeed()
-	for i, fd := range fds {
-		r := &receiver{udpLoop: &s.workers[i].udp, index: i, socket: k, fd: fd, clients: make(map[client]*session)}
-		r.list.next, r.list.prev = &r.list, &r.list
-		k.receivers = append(k.receivers, r)
-	}
+	k := newUDPSocket(s, ep)
+	k.extend(fds)
 	s.udpSockets[k] = struct{}{}
 	return k, nil
+}
+
+func newUDPSocket(s *Server, ep netip.AddrPort) *UDPSocket {
+	return &UDPSocket{server: s, endpoint: ep, ids: connectionIDs{seed: maphash.MakeSeed()}}
+}
+
+// extend spreads sockets over the loops.
+func (k *UDPSocket) extend(fds []int) {
+	for _, fd := range fds {
+		loop := len(k.receivers) % len(k.server.workers)
+		r := &receiver{udpLoop: &k.server.workers[loop].udp, index: loop, socket: k, fd: fd, clients: make(map[client]*session)}
+		r.list.next, r.list.prev = &r.list, &r.list
+		r.retry.Init(r)
+		k.receivers = append(k.receivers, r)
+	}
 }
 
 // Endpoint is what the socket is bound to.
@@ -116,18 +126,26 @@ func (k *UDPSocket) Dropped() Dropped {
 // nobody off.
 func (k *UDPSocket) Close() error {
 	k.closing.Do(func() {
-		var closed sync.WaitGroup
-		for _, r := range k.receivers {
-			closed.Add(1)
-			r.loop.Post(func() {
-				defer closed.Done()
-				r.close()
-			})
-		}
-		closed.Wait()
+		k.each((*receiver).close)
 		k.server.mu.Lock()
 		delete(k.server.udpSockets, k)
 		k.server.mu.Unlock()
 	})
 	return nil
+}
+
+// each calls f for every receiver on its loop, and returns when all have been.
+func (k *UDPSocket) each(f func(*receiver)) {
+	var done sync.WaitGroup
+	for _, r := range k.receivers {
+		done.Add(1)
+		call := func() {
+			defer done.Done()
+			f(r)
+		}
+		if !r.loop.Post(call) {
+			done.Done()
+		}
+	}
+	done.Wait()
 }

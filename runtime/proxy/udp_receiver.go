@@ -36,13 +36,15 @@ type receiver struct {
 	clients map[client]*session // the newest; what else a client has hangs on it as older
 	list    session             // sentinel of the list of all sessions
 	retry   netloop.Timer
+	resting bool // nobody is received from
+	left    bool // for good: another process receives
 	dropped struct {
 		noServer, sessions, bandwidth, tooLong, overflow atomic.Int64
 	}
 }
 
 func (r *receiver) listen() {
-	if r.fd < 0 {
+	if r.fd < 0 || r.resting {
 		return
 	}
 	if r.batch == nil {
@@ -51,7 +53,6 @@ func (r *receiver) listen() {
 	r.receivers[r] = struct{}{}
 	if r.loop.AddInput(r.fd, r) != nil {
 		// Out of kernel memory: try again.
-		r.retry.Init(r)
 		r.loop.Arm(&r.retry, listenRetry)
 	}
 }
@@ -62,7 +63,7 @@ func (r *receiver) Expired() { r.listen() }
 // Ready passes on what clients have sent.
 func (r *receiver) Ready(netloop.Events) {
 	for range batchesPerTurn {
-		if r.fd < 0 {
+		if r.fd < 0 || r.resting {
 			return
 		}
 		n, errno := r.batch.RecvFrom(r.fd)
@@ -139,6 +140,28 @@ func (u *udpLoop) record() *session {
 	s = &session{fd: -1}
 	s.timer.Init(s)
 	return s
+}
+
+// rest stops receiving; answers still leave.
+func (r *receiver) rest() {
+	if r.resting = true; r.retry.Armed() {
+		r.loop.Stop(&r.retry)
+		return
+	}
+	r.loop.Remove(r.fd)
+}
+
+// leave has the sessions end soon.
+func (r *receiver) leave() {
+	r.left = true
+	for s := r.list.next; s != &r.list; s = s.next {
+		s.armIdle()
+	}
+}
+
+func (r *receiver) wake() {
+	r.resting = false
+	r.listen()
 }
 
 func (r *receiver) close() {

@@ -147,11 +147,23 @@ func (s *session) send(i, to int) {
 // Datagrams only note the time; the timer is moved when it fires.
 func (s *session) armIdle() {
 	now := s.receiver.loop.Now()
-	left := s.handler.listener.EstablishedTimeout - s.idleFor(now)
+	left := s.patience() - s.idleFor(now)
 	if s.drain != nil {
 		left = min(left, time.Duration(s.deadline-now))
 	}
 	s.receiver.loop.Arm(&s.timer, left)
+}
+
+// leftPatience is how long a session is idle at most whose client sends to another process:
+// nothing can come but answers to what it sent before.
+const leftPatience = 30 * time.Second
+
+// patience is how long the session may be idle.
+func (s *session) patience() time.Duration {
+	if s.receiver.left {
+		return min(s.handler.listener.EstablishedTimeout, leftPatience)
+	}
+	return s.handler.listener.EstablishedTimeout
 }
 
 func (s *session) idleFor(now int64) time.Duration { return time.Duration(now - s.activity) }
@@ -163,7 +175,7 @@ func (s *session) Expired() {
 	case s.drained(now):
 		s.lane.cut.Add(1)
 		s.close()
-	case s.idleFor(now) >= s.handler.listener.EstablishedTimeout:
+	case s.idleFor(now) >= s.patience():
 		if s.lane != nil {
 			s.lane.timedOut.Add(1)
 		}

@@ -4,6 +4,7 @@ import (
 	"crypto/rand"
 	"crypto/tls"
 	"encoding/binary"
+	"slices"
 	"sync"
 	"time"
 )
@@ -96,5 +97,44 @@ func (t *Tickets) Keep(listeners []Listener) {
 		if !used[name] {
 			delete(t.scopes, name)
 		}
+	}
+}
+
+// Handover is the keys for another process that serves the same clients. It must not
+// reach a disk either.
+type Handover struct {
+	Elapsed time.Duration        `json:"elapsed"` // since the time that tickets tell their age from
+	Scopes  map[string]ScopeKeys `json:"scopes"`
+}
+
+// ScopeKeys are the keys of listeners that take each other's tickets.
+type ScopeKeys struct {
+	Keys  [][32]byte    `json:"keys"` // the newest first
+	Since time.Duration `json:"since"`
+}
+
+// HandOver tells the keys.
+func (t *Tickets) HandOver() Handover {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	h := Handover{Elapsed: time.Since(t.begin), Scopes: make(map[string]ScopeKeys, len(t.scopes))}
+	for name, s := range t.scopes {
+		h.Scopes[name] = ScopeKeys{slices.Clone(s.keys), s.since}
+	}
+	return h
+}
+
+// TakeOver goes on with the keys of another process. Call it before the first handshake.
+func (t *Tickets) TakeOver(h Handover) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.begin = time.Now().Add(-h.Elapsed)
+	for name, keys := range h.Scopes {
+		if len(keys.Keys) == 0 {
+			continue
+		}
+		s := &scope{keys: keys.Keys, since: keys.Since, sealer: &tls.Config{}}
+		s.sealer.SetSessionTicketKeys(s.keys)
+		t.scopes[name] = s
 	}
 }

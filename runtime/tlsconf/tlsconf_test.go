@@ -3,6 +3,7 @@ package tlsconf_test
 import (
 	"crypto/tls"
 	"crypto/x509"
+	"encoding/json"
 	"errors"
 	"net"
 	"os"
@@ -300,6 +301,54 @@ func TestTickets(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestTicketsHandedOver: another process takes the tickets, for as long as they would have
+// lived, and the first one takes its.
+func TestTicketsHandedOver(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		time.Sleep(time.Until(time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC))) // certificates are of our days
+		l := listener(t)
+		visit := func(client *tls.Config, tickets *tlsconf.Tickets) bool {
+			t.Helper()
+			a, b := net.Pipe()
+			state, err := meetOver(a, b, config(t, l, tickets), client)
+			if err != nil {
+				t.Fatal(err)
+			}
+			return state.DidResume
+		}
+		client := func() *tls.Config {
+			c := browser(t, "www.a.test")
+			c.ClientSessionCache = tls.NewLRUClientSessionCache(1)
+			return c
+		}
+		first := tlsconf.NewTickets()
+		time.Sleep(time.Hour)
+		young, old := client(), client()
+		visit(old, first)
+		time.Sleep(200 * time.Second)
+		visit(young, first)
+		text, err := json.Marshal(first.HandOver())
+		if err != nil {
+			t.Fatal(err)
+		}
+		time.Sleep(50 * time.Second)
+		var h tlsconf.Handover
+		if err := json.Unmarshal(text, &h); err != nil {
+			t.Fatal(err)
+		}
+		next := tlsconf.NewTickets()
+		next.TakeOver(h)
+		time.Sleep(120 * time.Second) // the handover itself took no time, as far as the next one knows
+		if !visit(young, next) || visit(old, next) {
+			t.Error("the young ticket is to be taken, and the old one not")
+		}
+		stranger := tlsconf.NewTickets()
+		if visit(young, stranger) {
+			t.Error("a process that was told nothing resumes a session")
+		}
+	})
 }
 
 // TestTicketNeedsItsCA: a client that one authority vouched for is asked again when
