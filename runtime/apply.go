@@ -205,7 +205,7 @@ func (e *engine) startInstances(ctx context.Context, c *change) error {
 	added := without(instancesOf(c.after), served(running))
 	c.renewed = renewed(instancesOf(c.before), instancesOf(c.after))
 	if c.lenient {
-		c.problems = append(c.problems, e.fleet.setMost(ctx, added)...)
+		c.problems = append(c.problems, e.fleet.setMost(ctx, append(running, added...))...)
 		return nil
 	}
 	if err := e.fleet.set(ctx, append(running, added...)); err != nil {
@@ -245,6 +245,9 @@ func (e *engine) bind(c *change) error {
 }
 
 func (e *engine) listen(at place) (socket, error) {
+	if fds := e.inherited[at]; fds != nil {
+		return e.adopt(at, fds)
+	}
 	if at.udp {
 		return e.balancer.BindUDP(at.endpoint)
 	}

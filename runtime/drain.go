@@ -20,6 +20,8 @@ type drain struct {
 	backends  []draining
 	instances []webserver.Instance
 	ended     bool // nothing is open any more: its instances stop
+	// inherited is until when a process before this one may be connected to the instances.
+	inherited time.Time
 }
 
 // newDrain is a drain whose instances say "Connection: close" from the next set on.
@@ -28,6 +30,17 @@ func newDrain(backends []draining, instances []webserver.Instance) *drain {
 		instances[i].Draining = true
 	}
 	return &drain{backends: backends, instances: instances}
+}
+
+// until is when its time is up.
+func (d *drain) until() time.Time {
+	end := d.inherited
+	for _, b := range d.backends {
+		if b.until.After(end) {
+			end = b.until
+		}
+	}
+	return end
 }
 
 // draining is one server of a listener's pool. Both names are empty for a listener
@@ -196,6 +209,7 @@ func (e *engine) takeBack(listeners map[string]*listener) {
 		next := listeners[old.spec.Address]
 		if next != nil && next.spec.Serving && next.spec.Endpoint == old.spec.Endpoint {
 			next.handler.Return(old.handler)
+			e.tellElders(order{Owner: old.spec.Address})
 		}
 	}
 }
@@ -227,16 +241,22 @@ func (e *engine) begin(d *drain) {
 	e.mu.Lock()
 	e.drains = append(e.drains, d)
 	e.mu.Unlock()
-	go e.finish(d, d.backends)
+	var ends []<-chan struct{}
+	for _, b := range d.backends {
+		ends = append(ends, b.done)
+		ends = append(ends, e.tellElders(b.order())...)
+	}
+	go e.finish(d, ends)
 }
 
-// finish waits for all that a drain began with, and then stops its instances.
-func (e *engine) finish(d *drain, backends []draining) {
-	for _, b := range backends {
-		<-b.done
+// finish waits for all that a drain began with, here and in the processes before this one,
+// and then stops its instances.
+func (e *engine) finish(d *drain, ends []<-chan struct{}) {
+	for _, end := range ends {
+		<-end
 	}
 	if e.hold(e.life) != nil {
-		return // the daemon ends, and all instances with it
+		return // the daemon ends and all instances with it, or they are a successor's
 	}
 	defer e.release()
 	e.mu.Lock()
@@ -245,7 +265,7 @@ func (e *engine) finish(d *drain, backends []draining) {
 	if err := e.fleet.set(e.life, e.wanted(e.current())); err != nil {
 		e.log.Error("stop drained instances", "error", err)
 	}
-	e.log.Info("drained", "backends", len(backends))
+	e.log.Info("drained", "parts", len(ends))
 	e.mu.Lock()
 	e.drains = slices.DeleteFunc(e.drains, func(o *drain) bool { return o == d })
 	e.broadcast()
@@ -261,6 +281,8 @@ func (e *engine) WaitDrained(ctx context.Context, server string) error {
 	for _, done := range e.drainsOf(server) {
 		select {
 		case <-done:
+		case <-e.moved:
+			return errMoved
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -26,15 +26,22 @@ import (
 // a change (an apply, an instance stopped by hand), mu for the moments in which
 // fields are read or swapped. The data path takes neither.
 type engine struct {
-	dir      string
-	folder   *os.File // .slbctl, open so that socket paths stay short
-	log      *slog.Logger
-	exe      string
-	started  time.Time
-	life     context.Context // ends when the daemon is to end
-	shutdown context.CancelFunc
+	dir    string
+	folder *os.File // .slbctl, open so that socket paths stay short
+	log    *slog.Logger
+	exe    string
+	// foreground: somebody waits for the end of this process; see outlive.
+	foreground bool
+	started    time.Time
+	life       context.Context // ends when the daemon is to end
+	shutdown   context.CancelFunc
 
-	busy chan struct{} // one token: held by the change under way
+	busy  chan struct{} // one token: held by the change under way
+	moved chan struct{} // closed when a successor has taken over
+	// What the daemon is reached and known by. A successor gets both.
+	lock    pidLock
+	control *control.Socket
+	bond    *bond // to the successor, once it has taken over
 
 	mu        sync.Mutex
 	live      committed
@@ -48,7 +55,12 @@ type engine struct {
 	changed   chan struct{} // closed and replaced at every verdict and drain
 	drains    []*drain
 	names     *dns.Server
-	problems  []string    // what could not be brought back at the start
+	problems  []string // what could not be brought back at the start
+	elders    []*elder // processes before this one that finish what they have
+	// From the process before, while this one is taking over: sockets that nobody has
+	// adopted yet, and what listeners had counted.
+	inherited map[place][]int
+	bequest   map[string]heritedListener
 	noting    *time.Timer // writes the verdicts down; nil = nothing new
 	security  *security   // of the live generation
 	renewal   *time.Timer // looks at the certificates of the local CA; nil = there are none
@@ -74,6 +86,11 @@ func placeOf(l *balance.Listener) place { return place{l.Protocol == spec.Protoc
 type socket interface {
 	Serve(*proxy.Handler)
 	Close() error
+	Descriptors() []int
+	Pause()
+	Resume()
+	Leave()
+	Spread() error
 }
 
 // target names one probed server: a backend that moves to another endpoint is
@@ -104,9 +121,10 @@ func newEngine(life context.Context, dir string, opt Options, shutdown context.C
 		return nil, fmt.Errorf("runtime folder: %w", err)
 	}
 	e := &engine{
-		dir: dir, folder: folder, log: opt.Log, exe: opt.Executable,
+		dir: dir, folder: folder, log: opt.Log, exe: opt.Executable, foreground: opt.Foreground,
 		started: time.Now(), life: life, shutdown: shutdown,
 		busy:      make(chan struct{}, 1),
+		moved:     make(chan struct{}),
 		live:      newCommitted(control.Generation{}, &spec.Config{}),
 		listeners: map[string]*listener{},
 		sockets:   map[place]socket{},
@@ -124,13 +142,24 @@ func newEngine(life context.Context, dir string, opt Options, shutdown context.C
 
 // close ends everything the engine runs, the instances too: they go when the
 // daemon is told to, and stay only when it is killed. A change under way is
-// withdrawn first, since life has ended.
+// withdrawn first, since life has ended. When another process has taken over they are
+// that one's.
 func (e *engine) close() error {
-	e.busy <- struct{}{}
+	select {
+	case e.busy <- struct{}{}:
+	case <-e.moved:
+		return e.folder.Close()
+	}
 	e.writeVerdicts()
 	e.scheduleRenewal(false)
 	e.faults.stop()
 	e.prober.Close()
+	e.dismissElders()
+	return errors.Join(e.endDataPath(), e.fleet.shutdown(), e.folder.Close())
+}
+
+// endDataPath ends whatever clients are connected to.
+func (e *engine) endDataPath() error {
 	e.mu.Lock()
 	names := e.names
 	e.mu.Unlock()
@@ -144,7 +173,6 @@ func (e *engine) close() error {
 	for _, log := range e.logs {
 		errs = append(errs, log.Close())
 	}
-	errs = append(errs, e.fleet.shutdown(), e.folder.Close())
 	return errors.Join(errs...)
 }
 
@@ -153,6 +181,8 @@ func (e *engine) hold(ctx context.Context) error {
 	select {
 	case e.busy <- struct{}{}:
 		return nil
+	case <-e.moved:
+		return errMoved
 	case <-ctx.Done():
 		return ctx.Err()
 	}
@@ -308,7 +338,8 @@ func (e *engine) broadcast() {
 	e.changed = make(chan struct{})
 }
 
-// await returns when ok says so, which it does under mu, or when ctx ends.
+// await returns when ok says so, which it does under mu, or when ctx ends or another
+// process has taken over.
 func (e *engine) await(ctx context.Context, ok func() bool) error {
 	for {
 		e.mu.Lock()
@@ -319,6 +350,8 @@ func (e *engine) await(ctx context.Context, ok func() bool) error {
 		}
 		select {
 		case <-changed:
+		case <-e.moved:
+			return errMoved
 		case <-ctx.Done():
 			return ctx.Err()
 		}

@@ -23,7 +23,8 @@ type faults struct {
 
 type byHand struct {
 	fault spec.InstanceFault
-	timer *time.Timer // nil = until it is taken back
+	until time.Time   // zero = until it is taken back
+	timer *time.Timer // takes it back; nil = nobody does so by itself
 }
 
 // set gives an instance a fault, or with nil takes it back, and returns what undoes that.
@@ -86,6 +87,17 @@ func (f *faults) over(instances []webserver.Instance) []webserver.Instance {
 	return instances
 }
 
+// handOver tells the faults to a successor.
+func (f *faults) handOver() map[string]heritedFault {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	all := make(map[string]heritedFault, len(f.of))
+	for address, h := range f.of {
+		all[address] = heritedFault{h.fault, h.until}
+	}
+	return all
+}
+
 // on is the fault that an instance has, by hand or by its configuration.
 func (f *faults) on(i *spec.Instance) *spec.InstanceFault {
 	f.mu.Lock()
@@ -119,18 +131,24 @@ func (e *engine) SetFault(ctx context.Context, address string, fault *spec.Insta
 		return err
 	}
 	if next != nil && d > 0 {
-		e.faults.mu.Lock()
-		next.timer = time.AfterFunc(d, func() { e.endFault(address, next) })
-		e.faults.mu.Unlock()
+		e.limitFault(address, next, time.Now().Add(d))
 	}
 	e.log.Info("fault set by hand", "address", address, "fault", fault.String(), "for", d.String())
 	return nil
 }
 
+// limitFault has a fault end by itself.
+func (e *engine) limitFault(address string, h *byHand, until time.Time) {
+	e.faults.mu.Lock()
+	defer e.faults.mu.Unlock()
+	h.until = until
+	h.timer = time.AfterFunc(time.Until(until), func() { e.endFault(address, h) })
+}
+
 // endFault takes a fault back when its time is up, unless another one has followed it.
 func (e *engine) endFault(address string, ended *byHand) {
 	if e.hold(e.life) != nil {
-		return // the daemon ends, and its instances with it
+		return // the daemon ends and its instances with it, or they are a successor's
 	}
 	defer e.release()
 	e.faults.mu.Lock()

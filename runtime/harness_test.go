@@ -21,10 +21,18 @@ import (
 )
 
 // TestMain lets the test binary play the instances' child, which the daemon
-// starts as `EXE runtime instances`.
+// starts as `EXE runtime instances`, and the daemon's successor, `EXE runtime run`.
 func TestMain(m *testing.M) {
-	if len(os.Args) == 3 && os.Args[1] == "runtime" && os.Args[2] == "instances" {
-		if err := runtime.RunInstances(context.Background(), "."); err != nil {
+	if len(os.Args) == 3 && os.Args[1] == "runtime" {
+		var err error
+		switch os.Args[2] {
+		case "instances":
+			err = runtime.RunInstances(context.Background(), ".")
+		case "run":
+			log := slog.New(slog.NewTextHandler(os.Stderr, nil))
+			err = runtime.Run(context.Background(), ".", runtime.Options{Log: log, Executable: os.Args[0]})
+		}
+		if err != nil {
 			fmt.Fprintln(os.Stderr, err)
 			os.Exit(1)
 		}

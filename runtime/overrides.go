@@ -171,6 +171,7 @@ func (e *engine) followDrain(old map[string]*listener) (changed int) {
 					leaving = append(leaving, draining{of: l, pool: p.Owner, backend: b.Name, until: until, done: done})
 				default:
 					l.handler.Keep(p.Owner, b.Name, b.Endpoint)
+					e.tellElders(order{Owner: p.Owner, Backend: b.Name, Endpoint: b.Endpoint})
 				}
 				changed++
 			}

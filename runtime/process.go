@@ -162,6 +162,14 @@ func RunInstances(ctx context.Context, dir string) (err error) {
 	return webserver.ServeChild(ctx, socket, filepath.Join(folder, logsFolder))
 }
 
+// Detached says that this process was started by [Start]: nobody waits for its end. Ask
+// before Ready.
+func Detached() bool {
+	_, started := os.LookupEnv(readyEnv)
+	_, inherits := os.LookupEnv(handoverEnv)
+	return started || inherits
+}
+
 // Ready tells the process that started this one that it answers, or why not; it
 // does nothing when nobody asked, or the second time.
 func Ready(err error) {
@@ -271,14 +279,21 @@ func lockFile(path string) (pidLock, error) {
 		f.Close()
 		return pidLock{}, fmt.Errorf("%w (pid %s)", ErrAlreadyRunning, strings.TrimSpace(string(pid)))
 	}
-	// The pid is a courtesy to others, which a full disk may not have room for.
-	if err = f.Truncate(0); err == nil {
-		_, err = f.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
+	lock := pidLock{f}
+	lock.sign()
+	return lock, nil
+}
+
+// sign writes the pid of this process into the file: a courtesy to others, which a full
+// disk may not have room for.
+func (l pidLock) sign() {
+	err := l.file.Truncate(0)
+	if err == nil {
+		_, err = l.file.WriteAt([]byte(strconv.Itoa(os.Getpid())+"\n"), 0)
 	}
 	if err != nil {
-		_ = f.Truncate(0) // better none than half of one
+		_ = l.file.Truncate(0) // better none than half of one
 	}
-	return pidLock{f}, nil
 }
 
 // waitUnlocked waits until no process holds the lock of path.

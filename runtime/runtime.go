@@ -33,13 +33,18 @@ type Options struct {
 	// Executable starts the instances' child: it is called with "-chdir=DIR
 	// runtime instances".
 	Executable string
+	// Foreground says that whoever has started the daemon waits for its end: it stays after
+	// another process has taken over, until that ends.
+	Foreground bool
 	// Ready is called once the daemon answers and its committed generation
 	// serves, or with the error that ended it before.
 	Ready func(error)
 }
 
 // Run is the daemon of the working folder dir, until ctx ends or a client asks it
-// to shut down. It brings back the last committed generation before it answers.
+// to shut down. It brings back the last committed generation before it answers. Started by
+// a daemon that is upgraded, it takes over from that; once another one has taken over from
+// it, it ends with what it still carries.
 func Run(ctx context.Context, dir string, opt Options) (err error) {
 	ready := func(err error) {
 		if opt.Ready != nil {
@@ -53,6 +58,13 @@ func Run(ctx context.Context, dir string, opt Options) (err error) {
 	if err := durable.OS.MkdirAll(folder); err != nil {
 		return fmt.Errorf("runtime folder %s: %w", folder, err)
 	}
+	heir, err := inherit()
+	if err != nil {
+		return err
+	}
+	if heir != nil {
+		return takeOver(ctx, dir, opt, heir)
+	}
 	lock, err := lockFile(filepath.Join(folder, pidFile))
 	if err != nil {
 		return err
@@ -65,33 +77,48 @@ func Run(ctx context.Context, dir string, opt Options) (err error) {
 	if err != nil {
 		return err
 	}
+	e.lock = lock
 	defer func() { err = errors.Join(err, e.close()) }()
 	if err := e.restore(ctx); err != nil {
 		return err
 	}
-	socket, err := control.Listen(folder, control.SocketName)
-	if err != nil {
+	if e.control, err = control.Listen(folder, control.SocketName); err != nil {
 		return err
 	}
+	return e.run(ctx, ready)
+}
+
+// run answers until ctx ends, or carries what is left once another process has taken over.
+func (e *engine) run(ctx context.Context, ready func(error)) error {
 	server := control.NewServer(e)
 	failed := make(chan error, 1)
-	go func() { failed <- server.Serve(socket) }()
+	go func() { failed <- server.Serve(e.control) }()
+	watching, unwatch := context.WithCancel(ctx)
+	defer unwatch()
 	go func() {
-		if lost := lock.guard(ctx); lost != nil {
-			opt.Log.Error("nobody can reach this runtime any more, so it ends", "reason", lost)
-			shutdown()
+		if lost := e.lock.guard(watching); lost != nil {
+			e.log.Error("nobody can reach this runtime any more, so it ends", "reason", lost)
+			e.shutdown()
 		}
 	}()
-	opt.Log.Info("runtime is up", "pid", os.Getpid(), "generation", e.current().Generation)
+	e.log.Info("runtime is up", "pid", os.Getpid(), "generation", e.current().Generation)
 	ready(nil)
 
+	var err error
 	select {
+	case <-e.moved:
+		unwatch()
+		e.control.Leave()
+		e.lock.file.Close()
+		err = endServer(server)
+		<-failed // says that it was ended
+		return errors.Join(err, e.outlive(ctx))
 	case <-ctx.Done():
 		err = endServer(server)
 		<-failed
 	case err = <-failed:
 	}
-	opt.Log.Info("runtime ends")
+	e.log.Info("runtime ends")
 	if errors.Is(err, http.ErrServerClosed) {
 		return nil
 	}

@@ -28,6 +28,12 @@ func (e *engine) Status() *control.Status {
 		Draining:      []control.Draining{},
 		DNS:           control.DNS{Zones: []control.Zone{}},
 	}
+	s.Runtime.Predecessors = []int{}
+	for _, o := range e.elders {
+		if o.carries() {
+			s.Runtime.Predecessors = append(s.Runtime.Predecessors, o.pid)
+		}
+	}
 	if e.balancer != nil {
 		s.Runtime.Loops = e.balancer.Loops()
 		s.Runtime.AcceptPauses, s.Runtime.ClosedUpstreams = e.balancer.AcceptPauses(), e.balancer.Spared()

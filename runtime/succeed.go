@@ -44,6 +44,7 @@ func (e *engine) succeed(s *balance.Listener, prev *listener, secured *tls.Confi
 		l.states = append(l.states, balance.NewState(p, known[p.Owner]))
 	}
 	l.handler = proxy.NewHandler(s, l.states, e.quotas[s.LoadBalancer], handler)
+	e.recall(l)
 	if secured != nil {
 		l.handler.Secure(secured)
 	}

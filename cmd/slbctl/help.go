@@ -196,6 +196,11 @@ var pages = map[string]page{
 	"runtime start":  {text: "Starts the daemon if it does not run: it brings back what was applied last. apply does this by itself.", examples: []string{"slbctl runtime start"}},
 	"runtime stop":   {text: "Nothing serves any more until the daemon is started. What was applied stays recorded.", examples: []string{"slbctl runtime stop"}},
 	"runtime run":    {text: "Writes its log to standard error. SLBCTL_LOG is its level: debug, info, warn or error.", examples: []string{"slbctl -chdir=/srv/lb runtime run"}},
+	"runtime upgrade": {
+		text: "A new process of this program gets every socket of the daemon and serves; none is closed in between, so nobody is refused. The old process carries the connections and WebSockets that are open until they end; clients of HTTP come over with their next request. Health, counters, remembered clients, TLS sessions, faults and drains are handed over, and the instances run on. When the new process cannot take over, the old one goes on as if nothing had been, and the error says why.",
+		examples: []string{
+			"./slbctl-next runtime upgrade   from the program that runs to this one",
+		}},
 	"runtime status": {text: "Exit code 1 when the daemon does not run.", examples: []string{"slbctl runtime status"}},
 	"schema":         {text: "For editors that complete and check *.slb.json files.", examples: []string{"slbctl schema > slb.schema.json"}},
 	"version":        {examples: []string{"slbctl version -json"}},

@@ -20,6 +20,7 @@ type runtimeCmd struct {
 	Stop      runtimeStopCmd      `cmd:"" help:"Stop the daemon and all that it runs."`
 	Run       runtimeRunCmd       `cmd:"" help:"Be the daemon, in the foreground (for systemd and the like)."`
 	Status    runtimeStatusCmd    `cmd:"" help:"Tell whether the daemon runs."`
+	Upgrade   runtimeUpgradeCmd   `cmd:"" help:"Have this program take over from the daemon, without losing a connection."`
 	Instances runtimeInstancesCmd `cmd:"" hidden:"" help:"Be the process that holds the instances."`
 }
 
@@ -65,6 +66,30 @@ func (c *runtimeStopCmd) Run(s *session) error {
 	return err
 }
 
+type runtimeUpgradeCmd struct{}
+
+func (c *runtimeUpgradeCmd) Run(s *session) error {
+	client, err := runtime.Reach(s.ctx, workingFolder)
+	if err != nil {
+		return err
+	}
+	exe, err := os.Executable()
+	if err != nil {
+		return fmt.Errorf("runtime: find this program's file: %w", err)
+	}
+	if err := client.Upgrade(s.ctx, exe); err != nil {
+		return err
+	}
+	if client, err = runtime.Reach(s.ctx, workingFolder); err != nil {
+		return err
+	}
+	status, err := client.Status(s.ctx)
+	if err != nil {
+		return err
+	}
+	return s.describe(status.Runtime)
+}
+
 type runtimeRunCmd struct{}
 
 func (c *runtimeRunCmd) Run(s *session) error {
@@ -79,7 +104,7 @@ func (c *runtimeRunCmd) Run(s *session) error {
 	if _, warning, err := committed(); err == nil && warning != "" {
 		log.Warn(warning)
 	}
-	return runtime.Run(s.ctx, workingFolder, runtime.Options{Log: log, Executable: exe, Ready: runtime.Ready})
+	return runtime.Run(s.ctx, workingFolder, runtime.Options{Log: log, Executable: exe, Foreground: !runtime.Detached(), Ready: runtime.Ready})
 }
 
 // newLog logs as text, from the level on that is asked for.

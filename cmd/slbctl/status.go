@@ -55,6 +55,9 @@ func (v *view) render(s *control.Status) string {
 	up := time.Duration(s.Runtime.UptimeSeconds * float64(time.Second))
 	fmt.Fprintf(v, "runtime  pid %d, generation %d, %s, up %s\n",
 		s.Runtime.PID, s.Runtime.Generation, count(int64(s.Runtime.Loops), "loop"), age(up))
+	for _, pid := range s.Runtime.Predecessors {
+		fmt.Fprintf(v, "  pid %d, from which it has taken over, still carries connections\n", pid)
+	}
 	for _, p := range s.Runtime.Problems {
 		fmt.Fprintf(v, "  could not be brought back: %s\n", p)
 	}

@@ -112,6 +112,12 @@ func (c *Client) Explain(ctx context.Context, q explain.Question) (*explain.Expl
 	return &answer, c.call(ctx, http.MethodPost, "/v1/explain", q, &answer)
 }
 
+// Upgrade has a process of the program in a file take over from the daemon. When it returns
+// nil that one serves; after a refusal, an *Error, nothing has changed.
+func (c *Client) Upgrade(ctx context.Context, executable string) error {
+	return c.call(ctx, http.MethodPost, "/v1/upgrade", upgradeRequest{executable}, nil)
+}
+
 // Shutdown asks the daemon to end. It returns when the daemon has heard, not
 // when it is gone.
 func (c *Client) Shutdown(ctx context.Context) error {
@@ -122,6 +128,22 @@ func (c *Client) Shutdown(ctx context.Context) error {
 // when the daemon refused or withdrew the change; any other error leaves the
 // outcome open, and Generation tells it.
 func (c *Client) Apply(ctx context.Context, req Request, step func(Event)) error {
+	for {
+		begun := false
+		err := c.apply(ctx, req, func(ev Event) {
+			begun = true
+			step(ev)
+		})
+		switch {
+		case !moved(err):
+			return err
+		case begun: // and done: it is what drains that the successor is asked about
+			return c.WaitDrained(ctx, "")
+		}
+	}
+}
+
+func (c *Client) apply(ctx context.Context, req Request, step func(Event)) error {
 	resp, err := c.send(ctx, http.MethodPost, "/v1/apply", req)
 	if err != nil {
 		return err
@@ -147,6 +169,12 @@ func (c *Client) Apply(ctx context.Context, req Request, step func(Event)) error
 	}
 }
 
+// moved says that another process has taken over before anything was done.
+func moved(err error) bool {
+	var refusal *Error
+	return errors.As(err, &refusal) && refusal.Code == CodeMoved
+}
+
 // get asks for what changes nothing. One who was killed while he answers does not run any
 // more, and that is what is told, rather than how the connection broke.
 func (c *Client) get(ctx context.Context, path string, into any) error {
@@ -162,7 +190,16 @@ func (c *Client) get(ctx context.Context, path string, into any) error {
 	}
 }
 
+// call asks once, and again whoever has taken over meanwhile.
 func (c *Client) call(ctx context.Context, method, path string, body, into any) error {
+	for {
+		if err := c.ask(ctx, method, path, body, into); !moved(err) {
+			return err
+		}
+	}
+}
+
+func (c *Client) ask(ctx context.Context, method, path string, body, into any) error {
 	resp, err := c.send(ctx, method, path, body)
 	if err != nil && method != http.MethodGet && ctx.Err() == nil {
 		return fmt.Errorf("%w; it may have happened all the same, which `slbctl plan` and the next command find out", err)

@@ -45,6 +45,10 @@ type Engine interface {
 	// WaitDrained waits until nothing is draining, or with a server's address, as SetDrained
 	// takes it, until nothing drains from that one.
 	WaitDrained(ctx context.Context, server string) error
+	// Upgrade has another process take over, of the program in a file. When it returns nil
+	// that process serves, and this one only finishes what it has; after an error nothing
+	// has changed. Once begun it does not end with its client.
+	Upgrade(ctx context.Context, executable string) error
 	// Shutdown asks the daemon to end; it returns at once.
 	Shutdown()
 }
@@ -129,6 +133,7 @@ const (
 	CodeVerify   = "verify"   // the new configuration did not get well and was withdrawn
 	CodeStale    = "stale"    // the base generation is not the live one
 	CodeNotFound = "notfound" // no such resource
+	CodeMoved    = "moved"    // another process has taken over meanwhile, which is to be asked
 )
 
 func (e *Error) Error() string { return e.Message }

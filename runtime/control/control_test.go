@@ -4,10 +4,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
+	"io/fs"
+	"net"
 	"net/http"
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -80,6 +84,11 @@ func (e *engine) Standing(listener string) (*control.Standing, error) {
 
 func (e *engine) WaitDrained(ctx context.Context, _ string) error { <-ctx.Done(); return ctx.Err() }
 
+func (e *engine) Upgrade(_ context.Context, executable string) error {
+	e.set["upgraded to "+executable] = true
+	return e.fail
+}
+
 func (e *engine) Shutdown() { close(e.shutdown) }
 
 // serve runs the API of an engine in a folder of its own.
@@ -145,10 +154,95 @@ func TestCallsReachTheEngine(t *testing.T) {
 	if diff := cmp.Diff(want, standing); err != nil || diff != "" {
 		t.Errorf("standing: %v %s", err, diff)
 	}
+	if err := client.Upgrade(ctx, "/bin/next"); err != nil || !e.set["upgraded to /bin/next"] {
+		t.Errorf("upgrade: %v", err)
+	}
 	if err := client.Shutdown(ctx); err != nil {
 		t.Error(err)
 	}
 	<-e.shutdown
+}
+
+// TestSocketIsHandedOver: who comes in a pause is served by who takes over, or by the first
+// one if nobody does; the file goes with the last one.
+func TestSocketIsHandedOver(t *testing.T) {
+	dir := t.TempDir()
+	folder := filepath.Join(dir, control.Folder)
+	if err := os.Mkdir(folder, 0o700); err != nil {
+		t.Fatal(err)
+	}
+	first, err := control.Listen(folder, control.SocketName)
+	if err != nil {
+		t.Fatal(err)
+	}
+	takes := func(s *control.Socket, who string) {
+		for {
+			conn, err := s.Accept()
+			if err != nil {
+				return
+			}
+			io.WriteString(conn, who)
+			conn.Close()
+		}
+	}
+	var accepting sync.WaitGroup
+	accepting.Go(func() { takes(first, "first") })
+	dial := func() net.Conn {
+		t.Helper()
+		conn, err := control.DialSocket(t.Context(), folder, control.SocketName)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return conn
+	}
+	answer := func(conn net.Conn) string {
+		t.Helper()
+		defer conn.Close()
+		b, err := io.ReadAll(conn)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return string(b)
+	}
+	first.Pause()
+	waits := dial()
+	first.Resume()
+	if who := answer(waits); who != "first" {
+		t.Errorf("after a pause %q answers", who)
+	}
+	file, err := first.File()
+	if err != nil {
+		t.Fatal(err)
+	}
+	next, err := control.Adopt(folder, control.SocketName, file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	first.Pause()
+	first.Leave()
+	accepting.Wait()
+	waits = dial()
+	if err := first.Close(); err != nil {
+		t.Error(err)
+	}
+	accepting.Go(func() { takes(next, "next") })
+	if who := answer(waits); who != "next" {
+		t.Errorf("%q has taken over", who)
+	}
+	if err := next.Close(); err != nil {
+		t.Error(err)
+	}
+	accepting.Wait()
+	if _, err := control.DialSocket(t.Context(), folder, control.SocketName); !errors.Is(err, fs.ErrNotExist) {
+		t.Errorf("the socket's file is left: %v", err)
+	}
+	null, err := os.Open(os.DevNull)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := control.Adopt(folder, control.SocketName, null); err == nil {
+		t.Error("adopted what is no socket")
+	}
 }
 
 func TestApplyStreamsEventsAndCarriesTheConfiguration(t *testing.T) {

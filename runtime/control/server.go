@@ -41,6 +41,10 @@ type faultRequest struct {
 	For     time.Duration       `json:"for"` // 0 = until it is taken back
 }
 
+type upgradeRequest struct {
+	Executable string `json:"executable"`
+}
+
 // NewServer returns the HTTP server of an engine's API; Serve it on Listen's socket.
 func NewServer(e Engine) *http.Server {
 	mux := http.NewServeMux()
@@ -89,6 +93,13 @@ func NewServer(e Engine) *http.Server {
 		answer, err := e.Explain(q)
 		replyOr(w, answer, err)
 	})
+	mux.HandleFunc("POST /v1/upgrade", func(w http.ResponseWriter, r *http.Request) {
+		var req upgradeRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		replyOr(w, struct{}{}, e.Upgrade(r.Context(), req.Executable))
+	})
 	mux.HandleFunc("POST /v1/shutdown", func(w http.ResponseWriter, _ *http.Request) {
 		reply(w, struct{}{})
 		e.Shutdown()
@@ -120,6 +131,7 @@ func serveApply(e Engine, w http.ResponseWriter, r *http.Request) {
 	if len(req.Canary) == 0 {
 		ctx = context.WithoutCancel(ctx)
 	}
+	w.Header().Set("Connection", "close") // a successor may be the next one to ask
 	err := e.Apply(ctx, req, func(ev Event) { send(message{Event: &ev}) })
 	if err != nil {
 		send(message{Error: asError(err)})
@@ -148,8 +160,11 @@ func replyOr(w http.ResponseWriter, v any, err error) {
 	}
 	e := asError(err)
 	status := http.StatusConflict
-	if e.Code == CodeNotFound {
+	switch e.Code {
+	case CodeNotFound:
 		status = http.StatusNotFound
+	case CodeMoved:
+		w.Header().Set("Connection", "close") // the next request is for the successor
 	}
 	fail(w, status, e)
 }

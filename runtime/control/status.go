@@ -25,6 +25,9 @@ type Runtime struct {
 	Generation uint64 `json:"generation"`
 	Loops      int    `json:"loops"`
 	PID        int    `json:"pid"`
+	// Predecessors are the processes that this one has taken over from and that still carry
+	// connections.
+	Predecessors []int `json:"predecessors"`
 	// Problems are what a daemon that came back could not bring back, such as a
 	// port that somebody else has taken; the next apply makes it whole.
 	Problems      []string `json:"problems"`
