@@ -1,6 +1,7 @@
 # make demo   the SLB tutorial, for real, on this machine
 # make test   everything that CI checks
 # make crash  every point at which commands and daemon can be killed or find the disk full
+# make zeroloss  100,000 requests through everything that may change under them
 # make testssl  what testssl.sh has to say about https listeners
 # make bench  what a plan, a pick, a connection, a simulated request and the import of a log cost
 # make bench-sim  what a simulated connection or request costs, on one core, and in SimPy
@@ -18,7 +19,7 @@ RACE = $(shell command -v gcc >/dev/null && echo -race)
 # Packages that ./... leaves out because of where they lie.
 TESTDATA = ./testdata ./testdata/bench ./testdata/bench/simpy ./testdata/client ./testdata/wire
 
-.PHONY: build demo test crash testssl lint tools bench bench-sim bench-peers golden pgo
+.PHONY: build demo test crash zeroloss testssl lint tools bench bench-sim bench-peers golden pgo
 
 build:
 	$(GO) build -trimpath -o bin/slbctl ./cmd/slbctl
@@ -37,7 +38,11 @@ test: tools lint
 # has a real disk become full as well.
 crash:
 	$(GO) test -count 1 -pgo off -timeout 60m -v -run '$(CRASHES)' ./cmd/slbctl -long
-CRASHES = ^(TestKilledCommand|TestFullDiskOfCommand|TestDisturbedDaemon|TestFullDisk|TestFullDiskUnderWay|TestTornJournal|TestTwoAtOnce)$$
+CRASHES = ^(TestKilledCommand|TestFullDiskOfCommand|TestDisturbedDaemon|TestFullDisk|TestFullDiskUnderWay|TestTornJournal|TestTwoAtOnce|TestKilledUpgrade)$$
+
+# zeroloss takes half a minute: make test sends some thousand requests through the same.
+zeroloss:
+	$(GO) test -count 1 -pgo off -timeout 10m -v -run '^TestZeroLoss$$' ./cmd/slbctl -long
 
 # testssl has testssl.sh, if that is installed, look at https listeners for three minutes.
 testssl:

@@ -9,9 +9,9 @@ import (
 	"text/tabwriter"
 )
 
-// long has the crash tests go to every point that they know of. Without it they go to a
-// spread of them.
-var long = flag.Bool("long", false, "sweep all points of the crash tests, which takes minutes")
+// long has the crash tests go to every point that they know of, and the test of zero loss
+// send all of its requests. Without it they go to a spread of them.
+var long = flag.Bool("long", false, "sweep all points of the crash tests, which takes minutes, and send 100,000 requests")
 
 // sweep counts how the cases of a crash test ended: as if nothing had happened, or with
 // what was asked for done. There is no third way.
