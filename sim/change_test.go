@@ -256,3 +256,17 @@ func TestWhoWaitsFollowsTheChange(t *testing.T) {
 		t.Errorf("%d errors", r.Windows[0].Errors)
 	}
 }
+
+// Each rule has its servers: who asks for two of them does not move.
+func TestClientsOfTwoRulesDoNotMove(t *testing.T) {
+	c := web(spec.SchedulerRR, 100, 100)
+	webListener(c).StickySession = insertCookie(time.Hour)
+	rule := addRule(c, "tom", "www.aaa.com/tom", 1)
+	rule.StickySession = &spec.StickySession{Type: spec.StickyInsert, Cookie: "TOM", CookieTimeout: time.Hour}
+	day(c).Traffic[0].Clients.Count = 100
+	day(c).Traffic[0].Mix = mixOf("1 www.aaa.com/tom", "1 www.aaa.com/")
+	day(c).Expects = []spec.Expect{{Name: "stay", Metric: spec.MetricClientsMoved, Max: limit(0), During: spec.DuringAll}}
+	if e := run1(t, c, Options{}).Expectations[0]; e.Verdict != Pass || e.Detail != "0%, 0 of 100 clients in all" {
+		t.Errorf("%s: %s", e.Verdict, e.Detail)
+	}
+}

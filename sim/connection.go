@@ -2,7 +2,6 @@ package sim
 
 import (
 	"net/netip"
-	"slices"
 	"time"
 
 	"slbctl/runtime/balance"
@@ -118,7 +117,7 @@ func (r *run) try(c *connection) {
 		case silent:
 			c.on, c.due = i, r.now+r.patience
 			waits := *c
-			waits.tried, waits.epoch = slices.Clone(c.tried), r.epoch
+			waits.tried, waits.epoch = append(r.lend(), c.tried...), r.epoch
 			r.waiting.insert(waits, func(other *connection) bool { return other.due > waits.due })
 			return
 		}
@@ -144,12 +143,22 @@ func (r *run) timeout() {
 	c := r.waiting.pop()
 	r.pools[c.pool].state.Done(c.on)
 	c.tried.Add(c.on)
-	if !reconnects(r.listener) {
+	if reconnects(r.listener) {
+		r.follow(&c)
+		r.try(&c)
+	} else {
 		r.finish(&c, Failed, 0)
-		return
 	}
-	r.follow(&c)
-	r.try(&c)
+	r.spare = append(r.spare, c.tried[:0])
+}
+
+// lend returns an empty list for a connection that waits.
+func (r *run) lend() (tried balance.Tried) {
+	if last := len(r.spare) - 1; last >= 0 {
+		tried = r.spare[last]
+		r.spare = r.spare[:last]
+	}
+	return tried
 }
 
 // finish ends a connection and counts what became of it; i is the server of its pool that served it.
@@ -163,7 +172,7 @@ func (r *run) finish(c *connection, o Outcome, i int) {
 			s.latency.record(c.done - c.came)
 		}
 		if c.visits != nil && !c.baked {
-			r.bake(c, i)
+			r.bake(c, i, r.now)
 		}
 		if r.moves != nil {
 			r.moves.see(c, p.first+i)
@@ -189,9 +198,9 @@ func (r *run) finish(c *connection, o Outcome, i int) {
 }
 
 // bake gives the client of a request the cookie of the server that takes it.
-func (r *run) bake(c *connection, i int) {
+func (r *run) bake(c *connection, i int, at int64) {
 	if k := c.visits.cookie(c.visitor, c.way); k != nil {
-		r.cookies.give(&r.pools[c.pool], k, c, i, r.now)
+		r.cookies.give(&r.pools[c.pool], k, c, i, at)
 	}
 }
 

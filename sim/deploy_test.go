@@ -153,3 +153,29 @@ func TestADrainThroughAChange(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// A server that stops forgets its queue: when it is back it begins with whoever comes.
+func TestAStoppedServerForgets(t *testing.T) {
+	for _, discipline := range []string{spec.DisciplineFCFS, spec.DisciplinePS} {
+		s := newStation(&spec.Service{Workers: 1, Queue: 10, Discipline: discipline})
+		take := func(now, work int64) (done int64) {
+			if s.shares {
+				s.share(now, work, 0)
+				return s.next
+			}
+			return s.serve(now, work)
+		}
+		for range 3 {
+			take(0, 100)
+		}
+		if gone := s.clear(50); s.shares != (len(gone) == 3) {
+			t.Errorf("%s: %d jobs are gone", discipline, len(gone))
+		}
+		if s.busy(60) != 50 || s.full(60) {
+			t.Errorf("%s: it has worked for %d, full: %v", discipline, s.busy(60), s.full(60))
+		}
+		if done := take(60, 10); done != 70 || s.busy(65) != 55 {
+			t.Errorf("%s: done at %d, busy for %d", discipline, done, s.busy(65))
+		}
+	}
+}

@@ -18,7 +18,8 @@
 //     share themselves equally among all that is there instead, none of which gets more than one of them,
 //     and as many as workers and queue together is the most. Servers at one address share
 //     their workers, a time is drawn once for a connection wherever it goes, probes take
-//     none, and a client has its cookie as soon as its request has found a server. A request
+//     none, and a client has its cookie as soon as its request has found a server, under ps when
+//     it is done. A request
 //     that is not done within the listener's request_timeout is an error (504), and the
 //     server works on it to the end. Times may be those that a log tells of its servers, waiting there
 //     included: drawn from all of them, or for traffic of the same log each request's own.

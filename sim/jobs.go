@@ -43,7 +43,7 @@ func (js *jobs) add(c *connection, i int) int32 {
 	js.free = js.free[:len(js.free)-1]
 	j := &js.list[k]
 	*j = job{connection: *c, i: i, due: math.MaxInt64, prev: none, next: none}
-	j.tried, j.baked = nil, true // who is served tries nobody else
+	j.tried = nil // who is served tries nobody else
 	return k
 }
 
@@ -96,9 +96,6 @@ func (js *jobs) drop(k int32) {
 // take has server i of a connection's pool do its work.
 func (r *run) take(p *pool, c *connection, i int) {
 	s := &r.servers[p.first+i]
-	if c.visits != nil {
-		r.bake(c, i)
-	}
 	k, work := r.jobs.add(c, i), s.effort(c.demand)
 	r.jobs.list[k].server, r.jobs.list[k].began = int32(p.first+i), r.now
 	c.leaves = false
@@ -115,9 +112,13 @@ func (r *run) take(p *pool, c *connection, i int) {
 		return
 	}
 	done := s.station.serve(r.now, work)
-	if done > limit {
+	switch {
+	case done > limit:
 		r.jobs.list[k].due = limit // it is not in the chain: what ends it is known
+	case c.visits != nil:
+		r.bake(c, i, r.now)
 	}
+	r.jobs.list[k].baked = true
 	r.departures.push(departure{at: min(done, limit), job: k + 1})
 }
 
@@ -125,6 +126,10 @@ func (r *run) take(p *pool, c *connection, i int) {
 func (r *run) end(k int32, o Outcome, at int64) {
 	j := &r.jobs.list[k]
 	j.over, j.done = true, at
+	if o == Served && j.visits != nil && !j.baked {
+		r.bake(&j.connection, j.i, at)
+	}
+	j.baked = true
 	r.pools[j.pool].state.Done(j.i)
 	r.finish(&j.connection, o, j.i)
 }

@@ -8,12 +8,14 @@ import (
 	"slbctl/spec"
 )
 
-// movements watches which clients change their server. Servers are known by their names, so that one that a
-// change keeps stays the same.
+// movements watches which clients change their server: that of the listener, or of a rule, for each of them has
+// its own. Servers are known by their names, so that one that a change keeps stays the same.
 type movements struct {
-	place []int     // of each server in run.servers among the names of all
-	last  [][]int32 // by stream and client: its server, from 1 on; 0 = it had none so far
-	by    []*mover  // by expectation; nil for those of another metric
+	place  []int     // of each server in run.servers among the names of all
+	route  []int     // of each pool in run.pools among the listener and its rules
+	routes int       // how many these are
+	last   [][]int32 // by stream, client and route: its server, from 1 on; 0 = it had none so far
+	by     []*mover  // by expectation; nil for those of another metric
 }
 
 // mover is what an expectation about clients that move watches.
@@ -37,11 +39,20 @@ func (r *run) addMoves() {
 	}
 	r.moves = m
 	_, m.place = r.names()
+	known := map[string]int{}
+	for k := range r.pools {
+		owner := r.pools[k].Owner
+		if _, ok := known[owner]; !ok {
+			known[owner] = len(known)
+		}
+		m.route = append(m.route, known[owner])
+	}
+	m.routes = len(known)
 }
 
 // addStream makes room for the clients of one more stream.
 func (m *movements) addStream(clients uint64) {
-	m.last = append(m.last, make([]int32, clients))
+	m.last = append(m.last, make([]int32, clients*uint64(m.routes)))
 	for _, x := range m.by {
 		if x != nil {
 			x.seen = append(x.seen, make([]uint64, (clients+63)/64))
@@ -52,11 +63,14 @@ func (m *movements) addStream(clients uint64) {
 
 // see notes that a server, by index in run.servers, has served a client.
 func (m *movements) see(c *connection, server int) {
-	last := &m.last[c.stream][c.visitor]
-	now := int32(m.place[server]) + 1
+	its := m.last[c.stream][c.visitor*uint64(m.routes):][:m.routes]
+	if c.visits != nil && c.first {
+		clear(its) // somebody new
+	}
+	last, now := &its[m.route[c.pool]], int32(m.place[server])+1
 	was := *last
 	*last = now
-	if was == 0 || c.visits != nil && c.first {
+	if was == 0 {
 		return
 	}
 	word, bit := c.visitor/64, uint64(1)<<(c.visitor%64)

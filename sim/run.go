@@ -122,6 +122,7 @@ type run struct {
 	visits   []*visits         // by stream; of HTTP
 	replays  []*replay         // of the streams that have one
 	waiting  queue[connection] // all wait equally long
+	spare    []balance.Tried   // of connections that have waited
 	hangups  queue[hangup]
 	coming   connection // the one that is looked at, unless it has waited; all have one destination
 
