@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"slbctl/sim"
+	"slbctl/spec"
 )
 
 const agreeWebConfig = `
@@ -218,7 +219,7 @@ func (m *member) answer(p *sim.Pick) (string, error) {
 		m.hangUp()
 	}
 	// The programs of the simulation keep no cookies.
-	if keeps := strings.HasPrefix(p.Client.Source.Addr().String(), "127.201."); keeps && m.jars[p.Host] == nil {
+	if keeps := !strings.HasPrefix(p.Client.Source.Addr().String(), "127.202."); keeps && m.jars[p.Host] == nil {
 		m.jars[p.Host] = map[string]string{}
 	} else if !keeps {
 		answer.Header.Del("Set-Cookie")
@@ -235,6 +236,8 @@ func (m *member) answer(p *sim.Pick) (string, error) {
 		return sim.NotFound.String(), nil
 	case http.StatusBadRequest:
 		return sim.Refused.String(), nil
+	case spec.FaultStatus:
+		return sim.Errored.String(), nil
 	}
 	return answer.Status, nil
 }
