@@ -75,8 +75,8 @@ func trail(t *rapid.T, c, before *spec.Config) (r *run, picks []Pick) {
 	return r, picks
 }
 
-// steps writes picks down, under other names.
-func steps(picks []Pick, name func(string) string) (out []string) {
+// written tells picks down, under other names.
+func written(picks []Pick, name func(string) string) (out []string) {
 	for _, p := range picks {
 		out = append(out, fmt.Sprint(p.At, " ", p.Took, " ", p.Client.Source, " ", p.Outcome, " ", name(p.Backend)))
 	}
@@ -191,7 +191,7 @@ func TestAChangeToTheSameChangesNothing(t *testing.T) {
 		}
 		day(c).Changes = []spec.SimulatedChange{{Name: "no change", At: time.Duration(rapid.IntRange(0, 3999).Draw(rt, "when")) * time.Millisecond}}
 		_, got := trail(rt, c, c)
-		agree(rt, "with a change to the same", steps(got, asIs), steps(want, asIs))
+		agree(rt, "with a change to the same", written(got, asIs), written(want, asIs))
 	})
 }
 
@@ -215,7 +215,7 @@ func TestBothWaysToServeAgree(t *testing.T) {
 		r.jobs = newJobs()
 		r.play()
 		slices.SortStableFunc(got, func(a, b Pick) int { return cmp.Compare(a.At, b.At) })
-		agree(rt, "with lists of jobs", steps(got, asIs), steps(want, asIs))
+		agree(rt, "with lists of jobs", written(got, asIs), written(want, asIs))
 	})
 }
 
@@ -259,7 +259,7 @@ func TestNamesMeanNothing(t *testing.T) {
 			all(&s.Deploys[k].Targets)
 		}
 		_, got := trail(rt, other, nil)
-		agree(rt, "under other names", steps(got, asIs), steps(want, rename))
+		agree(rt, "under other names", written(got, asIs), written(want, rename))
 	})
 }
 
@@ -275,7 +275,7 @@ func TestTheOrderOfTheFileMeansNothing(t *testing.T) {
 		other := eachBackend(c, func(*spec.Backend) {})
 		slices.Reverse(other.LoadBalancers[0].Backends)
 		_, got := trail(rt, other, nil)
-		agree(rt, "in another order", steps(got, asIs), steps(want, asIs))
+		agree(rt, "in another order", written(got, asIs), written(want, asIs))
 	})
 }
 
@@ -294,7 +294,7 @@ func TestWeightsAreProportions(t *testing.T) {
 			before = eachBackend(before, scale)
 		}
 		_, got := trail(rt, eachBackend(c, scale), before)
-		agree(rt, fmt.Sprintf("with %d times the weights", k), steps(got, asIs), steps(want, asIs))
+		agree(rt, fmt.Sprintf("with %d times the weights", k), written(got, asIs), written(want, asIs))
 	})
 }
 
