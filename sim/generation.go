@@ -186,10 +186,7 @@ func (r *run) heir(i int) int {
 
 // drained lists what is drained by hand.
 func (r *run) drained() []string {
-	all := slices.Clone(r.always)
-	for _, address := range r.hands {
-		all = append(all, address)
-	}
+	all := slices.Concat(r.always, r.hands)
 	slices.Sort(all)
 	return slices.Compact(all)
 }

@@ -79,7 +79,7 @@ func TestSharingByDefinition(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
 		workers := rapid.IntRange(1, 4).Draw(rt, "workers")
 		s := newStation(&spec.Service{Workers: workers, Queue: 1000, Discipline: spec.DisciplinePS})
-		at, left, ends := []int64{}, []float64{}, map[int32]int64{}
+		at, ends := []int64{}, map[int32]int64{}
 		works := rapid.SliceOfN(rapid.Int64Range(1, 5000), 1, 40).Draw(rt, "works")
 		now := int64(0)
 		for range works {
@@ -98,7 +98,7 @@ func TestSharingByDefinition(t *testing.T) {
 			k++
 		}
 		// The same in floats.
-		left = make([]float64, len(works))
+		left := make([]float64, len(works))
 		time, k, there := 0.0, 0, []int{}
 		for k < len(works) || len(there) > 0 {
 			rate := math.Min(1, float64(workers)/math.Max(1, float64(len(there))))

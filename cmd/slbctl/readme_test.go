@@ -38,8 +38,8 @@ func TestReadme(t *testing.T) {
 	readme := read(t, "../../README.md")
 	_, tutorial, _ := strings.Cut(read(t, "../../testdata/quickstart/quickstart.slb.hcl"), "\n\n")
 	hcl := fenced(readme, "hcl")
-	if len(hcl) != 5 {
-		t.Fatalf("README has %d blocks of HCL, want the tutorial, expectations of its balancer, a test, a web listener and HTTPS", len(hcl))
+	if len(hcl) != 6 {
+		t.Fatalf("README has %d blocks of HCL, want the tutorial, events of a simulation, expectations of its balancer, a test, a web listener and HTTPS", len(hcl))
 	}
 	if diff := cmp.Diff(tutorial, hcl[0]); diff != "" {
 		t.Errorf("README's tutorial is not that of init:\n%s", diff)
@@ -50,8 +50,19 @@ func TestReadme(t *testing.T) {
 	for _, group := range []string{"TOM", "JERRY"} {
 		servers += "server_group \"" + group + "\" {\n  backend { instance = instance.a }\n}\n"
 	}
-	expecting := strings.Replace(tutorial, "  listener", hcl[1]+"\n  listener", 1)
-	for _, example := range []string{expecting, hcl[2] + hcl[3] + servers, hcl[4] + servers} {
+	expecting := strings.Replace(tutorial, "  listener", hcl[2]+"\n  listener", 1)
+	const simulated = `
+instance "web" { count = 2 }
+load_balancer "lb" {
+  backend { instance = instance.web }
+  listener "tcp" "80" {}
+}
+simulation "s" {
+  target   = load_balancer.lb
+  duration = "10m"
+  traffic "t" { rate = 100 }
+`
+	for _, example := range []string{simulated + hcl[1] + "}\n", expecting, hcl[3] + hcl[4] + servers, hcl[5] + servers} {
 		if err := os.WriteFile(filepath.Join(folder, "web.slb.hcl"), []byte(example), 0o600); err != nil {
 			t.Fatal(err)
 		}
