@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -67,8 +68,9 @@ func (r *run) limit(g *generation) {
 // verdicts and quotas go on for what stays. It may be the one that serves already.
 func (r *run) swap(g *generation) {
 	next, err := newGeneration(g.config, r.sim, r.drained(), g.listener)
-	if err != nil {
-		panic(err) // it compiled before
+	if err != nil { // it compiled before
+		r.broken = errors.Join(r.broken, err)
+		return
 	}
 	before := r.serving
 	g.compiled, g.listener = next.compiled, next.listener

@@ -89,7 +89,7 @@ func (js *jobs) untime(k int32) {
 
 // drop forgets a job that its server has done with.
 func (js *jobs) drop(k int32) {
-	js.list[k] = job{over: true}
+	js.list[k].over = true
 	js.free = append(js.free, k)
 }
 

@@ -138,6 +138,7 @@ type run struct {
 	warm      bool       // the warm-up is over
 	moved     bool       // a window may have opened or closed
 	warned    []string
+	broken    error // what should not have been possible
 	requests  int64
 	step      int64 // of a timeline, ns; 0 without one
 	stretches []*stretch
@@ -281,7 +282,7 @@ func target(c *spec.Config, sim *spec.Simulation, listeners []*balance.Listener)
 
 // finished closes the logs and tells what was wrong with them.
 func (r *run) finished() error {
-	var errs []error
+	errs := []error{r.broken}
 	for _, p := range r.replays {
 		errs = append(errs, p.Err())
 	}
