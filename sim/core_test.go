@@ -60,6 +60,7 @@ func drawWeb(t *rapid.T) *spec.Config {
 	l.Retry = spec.Retry{
 		Attempts: rapid.IntRange(0, 2).Draw(t, "attempts"),
 		Connect:  rapid.IntRange(0, 3).Draw(t, "connect") > 0, Status5x: rapid.Bool().Draw(t, "5xx"),
+		Timeout: rapid.IntRange(0, 2).Draw(t, "timeout") == 0,
 	}
 	l.HealthCheck.Type, l.HealthCheck.HTTPCodes = rapid.SampledFrom([]string{spec.CheckHTTP, spec.CheckTCP}).Draw(t, "type"), []string{"http_2xx"}
 	l.MaxQPS = rapid.SampledFrom([]int{0, 0, 50}).Draw(t, "QPS")

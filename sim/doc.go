@@ -42,7 +42,7 @@
 //     connection asks once.
 //   - A connection that failed to reach one server tries the next that the core names,
 //     and is an error when the core names none; so does a request that got an error, where
-//     the listener retries those. A request that got no answer in time is not retried.
+//     the listener retries those, or no answer in time.
 //   - A change has the recorded configuration until it comes, and that of the files from
 //     then on. States, turns, verdicts, quotas and cookies go on as they do live; a server that is new
 //     is probed at that moment, and warms up from then on. Connections to what leaves have

@@ -43,7 +43,7 @@ func (js *jobs) add(c *connection, i int) int32 {
 	js.free = js.free[:len(js.free)-1]
 	j := &js.list[k]
 	*j = job{connection: *c, i: i, due: math.MaxInt64, prev: none, next: none}
-	j.tried = nil // who is served tries nobody else
+	j.tried = nil // who is served tries nobody else, unless there are retries of what takes too long
 	return k
 }
 
@@ -97,6 +97,9 @@ func (js *jobs) drop(k int32) {
 func (r *run) take(p *pool, c *connection, i int) {
 	s := &r.servers[p.first+i]
 	k, work := r.jobs.add(c, i), s.effort(c.demand)
+	if r.listener.Retry.Timeout {
+		r.jobs.list[k].tried, r.jobs.list[k].epoch = append(r.lend(), c.tried...), r.epoch
+	}
 	r.jobs.list[k].server, r.jobs.list[k].began = int32(p.first+i), r.now
 	c.leaves = false
 	limit := int64(math.MaxInt64)
@@ -126,6 +129,9 @@ func (r *run) take(p *pool, c *connection, i int) {
 func (r *run) end(k int32, o Outcome, at int64) {
 	j := &r.jobs.list[k]
 	j.over, j.done = true, at
+	if j.tried != nil {
+		r.spare, j.tried = append(r.spare, j.tried[:0]), nil
+	}
 	if o == Served && j.visits != nil && !j.baked {
 		r.bake(&j.connection, j.i, at)
 	}
@@ -136,14 +142,34 @@ func (r *run) end(k int32, o Outcome, at int64) {
 
 // ended ends a job of a server that works on one after the other.
 func (r *run) ended(k int32, at int64) {
-	if j := &r.jobs.list[k]; !j.over {
-		o := Served
-		if at == j.due {
-			o = TimedOut // the server works on, for nobody
-		}
-		r.end(k, o, at)
+	switch j := &r.jobs.list[k]; {
+	case j.over:
+	case at == j.due:
+		r.expire(k, at)
+	default:
+		r.end(k, Served, at)
 	}
 	r.jobs.drop(k)
+}
+
+// expire ends the patience of a job's client, or has another server asked, where the listener retries what
+// takes too long. The server works on, for nobody.
+func (r *run) expire(k int32, at int64) {
+	j := &r.jobs.list[k]
+	if !r.listener.Retry.Timeout || len(j.tried)+1 >= r.listener.Tries(r.pools[j.pool].table) {
+		r.end(k, TimedOut, at)
+		return
+	}
+	j.over = true
+	r.pools[j.pool].state.Done(j.i)
+	c, now := j.connection, r.now
+	j.tried, c.baked = nil, false
+	c.tried.Add(j.i)
+	r.now = at
+	r.follow(&c)
+	r.try(&c)
+	r.now = now
+	r.spare = append(r.spare, c.tried[:0])
 }
 
 // progress lets time pass for servers that share their processors among all their jobs.
@@ -159,7 +185,7 @@ func (r *run) progress(now int64) {
 		case due < done && due <= now:
 			k := r.jobs.timed.first
 			r.jobs.untime(k)
-			r.end(k, TimedOut, due) // the server works on, for nobody
+			r.expire(k, due)
 		default:
 			return
 		}

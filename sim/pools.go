@@ -52,7 +52,8 @@ func (r *run) addStations() {
 	if r.sim.Service == nil {
 		return
 	}
-	if r.sim.Service.Discipline == spec.DisciplinePS || len(r.sim.Changes)+len(r.sim.Drains)+len(r.sim.Deploys) > 0 {
+	operated := len(r.sim.Changes)+len(r.sim.Drains)+len(r.sim.Deploys) > 0
+	if r.sim.Service.Discipline == spec.DisciplinePS || operated || r.last.listener.Retry.Timeout {
 		r.jobs = newJobs()
 	}
 	known := map[netip.AddrPort]*station{}

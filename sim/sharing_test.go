@@ -194,3 +194,40 @@ func TestSharingAllocatesNothing(t *testing.T) {
 		t.Errorf("%d allocations for 20,000 connections, %d for 1,000,000", few, many)
 	}
 }
+
+// Who gets no answer in time has another server asked, where the listener retries that, and is served later.
+func TestTimeoutsAreRetried(t *testing.T) {
+	for _, discipline := range []string{spec.DisciplineFCFS, spec.DisciplinePS} {
+		for _, retries := range []bool{false, true} {
+			c := web(spec.SchedulerRR, 100, 100)
+			l := webListener(c)
+			l.RequestTimeout, l.Retry.Timeout, l.StickySession = 100*time.Millisecond, retries, insertCookie(time.Hour)
+			day(c).Service = &spec.Service{Time: time.Millisecond, Distribution: spec.ServiceConstant, Workers: 1000, Discipline: discipline}
+			day(c).Traffic[0].Rate, day(c).Traffic[0].Clients.Count = 100, 1<<20
+			day(c).Faults = []spec.Fault{{Name: "slow", At: 0, Targets: []string{"instance.s1"}, Mode: spec.FaultSlow, Factor: 200}}
+			late := 0
+			r, err := newRun(c, day(c), Options{Observe: func(p Pick) {
+				switch {
+				case p.Outcome == Served && p.Took == 101*time.Millisecond && p.Backend == "instance.s0":
+					late++
+				case p.Outcome == Served && p.Took == time.Millisecond && p.Backend == "instance.s0":
+				case p.Outcome != TimedOut || retries:
+					t.Fatalf("%s: %v of %s after %v", discipline, p.Outcome, p.Backend, p.Took)
+				}
+			}})
+			if err != nil {
+				t.Fatal(err)
+			}
+			r.play()
+			errors := windowOf("all", r.windows()).Errors
+			if retries && (errors != 0 || late < 9900) || !retries && (errors < 14000 || late != 0) {
+				t.Errorf("%s, retries %v: %d errors, %d late", discipline, retries, errors, late)
+			}
+			for i := range r.servers {
+				if n := r.pools[0].state.Active(i); r.jobs != nil && n != 0 {
+					t.Errorf("%s: %d in flight when all is over", discipline, n)
+				}
+			}
+		}
+	}
+}
