@@ -9,6 +9,7 @@ import (
 
 	"github.com/hashicorp/hcl/v2"
 	"github.com/hashicorp/hcl/v2/hclsyntax"
+	"github.com/zclconf/go-cty/cty"
 )
 
 // formatAddress is the address of a resource without count: instance.ECS01, or
@@ -76,64 +77,146 @@ func digits(s string) string {
 	return s[:n]
 }
 
-// ParseAddress checks that a text has the form of a resource address and gives
-// the kind of the resource: instance, listener, record and so on.
+// ParseAddress checks that a text has the form of an address and gives the kind of
+// the resource: instance, listener, record and so on, or module for all that one has.
 func ParseAddress(s string) (kind string, err error) {
-	t, diags := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos)
-	if diags.HasErrors() {
-		return "", fmt.Errorf("address %q: write a resource such as instance.NAME or load_balancer.NAME.listener[\"tcp:80\"]", s)
-	}
-	k := kindNamed(t.RootName())
-	if k == nil || k.parent != nil {
-		return "", fmt.Errorf("address %q: there is no kind of resource %q", s, t.RootName())
-	}
-	rest := t[1:]
-	if len(rest) == 0 || stepName(rest[0]) == "" {
-		return "", fmt.Errorf("address %q: name the %s", s, k.name)
-	}
-	rest = rest[1:]
-	if len(rest) > 0 {
-		if _, indexed := rest[0].(hcl.TraverseIndex); indexed {
-			rest = rest[1:]
-		}
-	}
-	for len(rest) > 0 {
-		inner := kindNamed(stepName(rest[0]))
-		if inner == nil || inner.parent != k || len(rest) < 2 || stepName(rest[1]) == "" {
-			return "", fmt.Errorf("address %q: after the name of a %s comes nothing%s", s, k.name, innerForms(k))
-		}
-		k, rest = inner, rest[2:]
-	}
-	return k.name, nil
+	_, kind, err = CanonicalAddress(s)
+	return kind, err
 }
 
 // CanonicalAddress is an address in the one way that plans write it, and its kind.
 func CanonicalAddress(s string) (address, kind string, err error) {
-	if kind, err = ParseAddress(s); err != nil {
-		return "", "", err
+	t, diags := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos)
+	if diags.HasErrors() {
+		return "", "", fmt.Errorf("address %q: write a resource such as instance.NAME or load_balancer.NAME.listener[\"tcp:80\"]", s)
 	}
-	t, _ := hclsyntax.ParseTraversalAbs([]byte(s), "", hcl.InitialPos) // it has just been parsed
-	address = formatAddress(t.RootName(), stepName(t[1]))
-	rest := t[2:]
+	module, rest := modulePath(t)
+	if module != "" && len(rest) == 0 {
+		return module, moduleRoot, nil
+	}
+	root := stepName(rest[0])
+	if r, first := rest[0].(hcl.TraverseRoot); first {
+		root = r.Name
+	}
+	k := kindNamed(root)
+	if k == nil || k.parent != nil {
+		return "", "", fmt.Errorf("address %q: there is no kind of resource %q", s, root)
+	}
+	if rest = rest[1:]; len(rest) == 0 || stepName(rest[0]) == "" {
+		return "", "", fmt.Errorf("address %q: name the %s", s, k.name)
+	}
+	address = inside(module, formatAddress(root, stepName(rest[0])))
+	rest = rest[1:]
 	if len(rest) > 0 {
-		if index, ok := rest[0].(hcl.TraverseIndex); ok {
+		if index, indexed := rest[0].(hcl.TraverseIndex); indexed {
 			address += formatKey(index.Key)
 			rest = rest[1:]
 		}
 	}
-	for ; len(rest) > 1; rest = rest[2:] {
-		address += fmt.Sprintf(".%s[%q]", stepName(rest[0]), stepName(rest[1]))
+	for ; len(rest) > 0; rest = rest[2:] {
+		inner := kindNamed(stepName(rest[0]))
+		if inner == nil || inner.parent != k || len(rest) < 2 || stepName(rest[1]) == "" {
+			return "", "", fmt.Errorf("address %q: after the name of a %s comes nothing%s", s, k.name, innerForms(k))
+		}
+		k = inner
+		address += fmt.Sprintf(".%s[%q]", k.name, stepName(rest[1]))
 	}
-	return address, kind, nil
+	return address, k.name, nil
+}
+
+// moduleRoot begins the addresses of what is in modules, and references to these.
+const moduleRoot = "module"
+
+// modulePath takes the modules off the beginning of an address.
+func modulePath(t hcl.Traversal) (module string, rest hcl.Traversal) {
+	named := func(step hcl.Traverser) bool {
+		r, first := step.(hcl.TraverseRoot)
+		return first && r.Name == moduleRoot || attrName(step) == moduleRoot
+	}
+	for len(t) > 1 && named(t[0]) && attrName(t[1]) != "" {
+		module = inside(module, moduleRoot+"."+attrName(t[1]))
+		var key cty.Value
+		if key, t = indexOf(t[2:]); key != cty.NilVal {
+			module += formatKey(key)
+		}
+	}
+	return module, t
+}
+
+// inside is the address of what a module has, "" being the configuration itself.
+func inside(module, address string) string {
+	if module == "" {
+		return address
+	}
+	return module + "." + address
+}
+
+// cutModule splits an address into that of the module that the resource is in, "" for
+// none, and the resource's in there.
+func cutModule(address string) (module, rest string) {
+	rest = address
+	for strings.HasPrefix(rest, moduleRoot+".") {
+		i := len(moduleRoot) + 1
+		for i < len(rest) && rest[i] != '.' && rest[i] != '[' {
+			i++
+		}
+		if i < len(rest) && rest[i] == '[' {
+			i = endOfIndex(rest, i)
+		}
+		if i >= len(rest) {
+			return address, ""
+		}
+		rest = rest[i+1:]
+	}
+	return strings.TrimSuffix(address[:len(address)-len(rest)], "."), rest
+}
+
+// endOfIndex is the offset after the index that begins at start.
+func endOfIndex(address string, start int) int {
+	quoted := false
+	for i := start + 1; i < len(address); i++ {
+		switch {
+		case quoted && address[i] == '\\':
+			i++
+		case address[i] == '"':
+			quoted = !quoted
+		case address[i] == ']' && !quoted:
+			return i + 1
+		}
+	}
+	return len(address)
+}
+
+// Module is the address of the module that a resource is in, "" for none.
+func Module(address string) string {
+	module, _ := cutModule(address)
+	return module
+}
+
+// Within reports whether an address is another one, one of its block's with count or
+// for_each, or of something that lies in it.
+func Within(address, of string) bool {
+	rest, ok := strings.CutPrefix(address, of)
+	return ok && (rest == "" || rest[0] == '.' || rest[0] == '[')
+}
+
+// rootKind is the kind of the top-level block that an address begins with.
+func rootKind(address string) *kind {
+	_, rest := cutModule(address)
+	if i := strings.IndexAny(rest, ".["); i > 0 {
+		rest = rest[:i]
+	}
+	return kindNamed(rest)
 }
 
 // nameIn is the name in a resource's address, without an index.
 func nameIn(address string) string {
-	t, diags := hclsyntax.ParseTraversalAbs([]byte(address), "", hcl.InitialPos)
+	_, rest := cutModule(address)
+	t, diags := hclsyntax.ParseTraversalAbs([]byte(rest), "", hcl.InitialPos)
 	switch {
 	case diags.HasErrors() || len(t) < 2:
 		return ""
-	case Parent(address) != "":
+	case Parent(rest) != "":
 		return stepName(t[len(t)-1])
 	}
 	return stepName(t[1])
@@ -156,14 +239,18 @@ func ValidAddress(s string) error {
 // Parent is the address of the load balancer, listener or zone that a listener, rule
 // or record belongs to, and "" for every other address.
 func Parent(address string) string {
+	_, rest := cutModule(address)
 	end := -1
 	for _, k := range resourceKinds {
-		if k.parent != nil && strings.HasPrefix(address, k.root().name) {
+		if k.parent != nil && strings.HasPrefix(rest, k.root().name) {
 			// Quotes inside of a name are escaped, so this is none of its text.
-			end = max(end, strings.LastIndex(address, "."+k.name+"[\""))
+			end = max(end, strings.LastIndex(rest, "."+k.name+"[\""))
 		}
 	}
-	return address[:max(end, 0)]
+	if end < 0 {
+		return ""
+	}
+	return address[:len(address)-len(rest)+end]
 }
 
 // root is the kind of top-level blocks that resources of this kind stand in.
@@ -177,10 +264,11 @@ func (k *kind) root() *kind {
 // NewID derives a resource's id from its address and how often it was replaced.
 func NewID(address string, replacements int) string {
 	sum := sha256.Sum256(strconv.AppendInt([]byte(address+"#"), int64(replacements), 10))
-	prefix, _, _ := strings.Cut(address, ".")
+	_, rest := cutModule(address)
+	prefix, _, _ := strings.Cut(rest, ".")
 	prefix, _, _ = strings.Cut(prefix, "[")
-	if inner := Parent(address); inner != "" {
-		prefix, _, _ = strings.Cut(address[len(inner)+1:], "[")
+	if inner := Parent(rest); inner != "" {
+		prefix, _, _ = strings.Cut(rest[len(inner)+1:], "[")
 	}
 	return idPrefix[prefix] + hex.EncodeToString(sum[:8])
 }

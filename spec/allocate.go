@@ -61,7 +61,7 @@ func (l *loader) pin(o *object) bool {
 		return true
 	}
 	target := o.def.kind.make()
-	d := &decoder{l: l, scope: &scope{object: o}, ok: true}
+	d := &decoder{l: l, scope: o.scope(), ok: true}
 	d.attribute(o.def.kind.block, o.def.kind.attribute("address"), a, target, nil)
 	ip, _ := o.def.kind.ip(target)
 	switch {

@@ -39,6 +39,7 @@ func TestBad(t *testing.T) {
 			if err := os.WriteFile(filepath.Join(dir, filepath.Base(file)), src, 0o600); err != nil {
 				t.Fatal(err)
 			}
+			withModules(t, name, dir)
 			_, diags := Load(dir, Options{Now: time.Date(2026, 6, 1, 0, 0, 0, 0, time.UTC)})
 			if warning := strings.HasPrefix(name, "warn-"); diags.HasErrors() == warning || len(diags) == 0 {
 				t.Errorf("errors: %v, want %v", diags.HasErrors(), !warning)
@@ -69,11 +70,23 @@ func TestBad(t *testing.T) {
 	}
 }
 
+// withModules puts the folder that a bad file has beside it into its configuration's.
+func withModules(t *testing.T, name, dir string) {
+	t.Helper()
+	modules := filepath.Join(badDir, name)
+	if _, err := os.Stat(modules); err != nil {
+		return // most have none
+	}
+	if err := os.CopyFS(filepath.Join(dir, name), os.DirFS(modules)); err != nil {
+		t.Fatal(err)
+	}
+}
+
 // elsewhere lists summaries that no file alone can cause; other tests do.
 var elsewhere = []string{
 	"Internal error", "Unreadable folder", "No configuration", "Unreadable file", "File too large",
 	"Invalid -var", "Value too long", "Unreadable variable file", "Invalid port offset", "Reference chain too long",
-	"No such variable",
+	"No such variable", "Modules nested too deeply", "Too many module folders", "Too many modules",
 }
 
 // TestEveryDiagnosticHasABadFile reads this package's source for the summaries

@@ -16,7 +16,7 @@ func (l *loader) check(c *Config) {
 	for _, z := range c.DNSZones {
 		o := l.objects[z.Address]
 		if earlier := seen[z.Name]; earlier != nil {
-			l.duplicate("dns_zone", z.Name, o.def.block.DefRange, earlier.def.block.DefRange)
+			l.reports.error(o.def.block.DefRange, "Duplicate name", fmt.Sprintf("%s and %s are one zone.", earlier.address, o.address), "Declare it once.")
 		}
 		seen[z.Name] = o
 	}

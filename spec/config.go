@@ -32,6 +32,9 @@ type Config struct {
 	// Moves and Removals are about what is recorded.
 	Moves    []Move
 	Removals []Removal
+	// ModuleFolders are where the files of modules lie, as seen from the configuration's
+	// folder, in order.
+	ModuleFolders []string `json:"-"`
 	// Secrets are the texts that the digests stand for which Seal has put into
 	// resources. Whoever records a Config or sends it on leaves them out.
 	Secrets map[string]string `json:"-"`

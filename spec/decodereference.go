@@ -97,7 +97,7 @@ func (d *decoder) wrongReference(a *attribute, expr hcl.Expression, v cty.Value)
 	hint := fmt.Sprintf("Write %s = %s.NAME.", a.name, a.kind)
 	if vars := expr.Variables(); len(vars) == 1 && len(vars[0]) > 2 && vars[0].RootName() == a.kind {
 		hint = fmt.Sprintf("Write %s = %s.", a.name, traversalText(vars[0][:2]))
-	} else if v.Type() == cty.String && !v.IsNull() && d.l.definitions[a.kind][v.AsString()] != nil {
+	} else if v.Type() == cty.String && !v.IsNull() && d.scope.module.definitions[a.kind][v.AsString()] != nil {
 		hint = fmt.Sprintf("Write %s = %s.", a.name, formatAddress(a.kind, v.AsString()))
 	}
 	d.errorf(expr.Range(), "Wrong type", hint, "%s must be a whole %s, not %s.", a.name, a.kind, article(v.Type().FriendlyName()))

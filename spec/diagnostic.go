@@ -199,10 +199,13 @@ func syntaxAdvice(d *hcl.Diagnostic) string {
 	return ""
 }
 
-func (r *reports) failed() bool {
+func (r *reports) failed() bool { return r.count() > 0 }
+
+// count is how many errors there are so far.
+func (r *reports) count() int {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	return r.errors > 0
+	return r.errors
 }
 
 // sorted gives them in the order of the source, each once: a block with count

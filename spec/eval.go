@@ -9,17 +9,15 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// scope is what an expression sees besides variables, locals and resources.
+// scope is what an expression sees.
 type scope struct {
-	object *object         // whose count and each; nil outside of resources
+	module *module         // whose variables, locals and blocks
+	turn   *turn           // whose count and each; nil outside of blocks that may have them
 	refs   map[string]bool // collects the addresses of the resources that were used
 }
 
-// record adds a used resource. Nobody asks a nil scope.
+// record adds a used resource.
 func (s *scope) record(address string) {
-	if s == nil {
-		return
-	}
 	if s.refs == nil {
 		s.refs = map[string]bool{}
 	}
@@ -61,10 +59,12 @@ func (l *loader) context(variables []hcl.Traversal, expr hcl.Expression, s *scop
 	e := environment{l: l, scope: s, expr: expr, whole: whole, values: map[string]map[string]cty.Value{}}
 	ok := true
 	for _, t := range variables {
-		ref, found := l.resolve(t)
+		ref, found := l.resolve(t, s.module)
 		switch {
 		case found && ref.def != nil:
 			found = e.resource(ref)
+		case found && ref.call != nil:
+			found = e.module(ref)
 		case found:
 			found = e.plain(ref)
 		}
@@ -87,7 +87,8 @@ type environment struct {
 	whole  bool           // naming a resource needs all of it, not only its identity
 	needs  []need
 	inner  []lookup // references to listeners and records
-	size   int      // of the locals, as often as they are referred to
+	calls  []moduleNeed
+	size   int // of what is computed, as often as it is referred to
 	values map[string]map[string]cty.Value
 }
 
@@ -110,19 +111,22 @@ func (e *environment) add(root, name string, v cty.Value) {
 }
 
 func (e *environment) plain(ref lookup) bool {
-	v, ok := e.l.plainValue(ref, e.scope)
-	if !ok {
+	v, size, ok := e.l.plainValue(ref, e.scope)
+	if !ok || !e.grow(size, ref.rng) {
 		return false
-	}
-	if ref.root == "local" {
-		// Locals that repeat each other grow exponentially; this is where it ends.
-		if e.size += e.l.sizeOfLocal(ref.name); e.size > 4*maxText {
-			e.l.reports.error(ref.rng, "Value too large", fmt.Sprintf("The locals in one expression hold more than %d MiB.", 4*maxText>>20), "")
-			return false
-		}
 	}
 	e.add(ref.root, ref.name, v)
 	return true
+}
+
+// grow counts a value that is referred to. Locals that repeat each other grow
+// exponentially; this is where it ends.
+func (e *environment) grow(size int, rng hcl.Range) bool {
+	if e.size += size; e.size <= 4*maxText {
+		return true
+	}
+	e.l.reports.error(rng, "Value too large", fmt.Sprintf("The values in one expression hold more than %d MiB.", 4*maxText>>20), "")
+	return false
 }
 
 func (e *environment) resource(ref lookup) bool {
@@ -159,6 +163,7 @@ func (e *environment) fetch() bool {
 		}
 		e.add(n.def.kind.name, n.def.name, v)
 	}
+	ok = e.fetchModules() && ok
 	for i := range e.inner {
 		ok = ok && e.l.checkInner(&e.inner[i], e.values)
 	}
@@ -217,43 +222,50 @@ func (k *kind) isEarly(attr string) bool {
 
 // use records a reference: destroying what it refers to takes the user along.
 func (s *scope) use(ref *lookup) {
-	if s == nil || ref.computed {
+	if ref.computed {
 		return
 	}
 	for _, o := range ref.def.objects {
-		if o != s.object && (ref.key == cty.NilVal || keyEquals(o.key, ref.key)) {
+		if &o.turn != s.turn && (ref.key == cty.NilVal || keyEquals(o.key, ref.key)) {
 			s.record(o.address)
 		}
 	}
 }
 
-// plainValue is the value of a variable, a local, count or each.
-func (l *loader) plainValue(ref lookup, s *scope) (cty.Value, bool) {
+// plainValue is the value of a variable, a local, a path, count or each, and the size of
+// what is computed.
+func (l *loader) plainValue(ref lookup, s *scope) (v cty.Value, size int, ok bool) {
 	switch ref.root {
 	case "var":
-		v := l.variables[ref.name]
-		return v.value, v.ok
+		return l.variable(s.module.variables[ref.name], ref.rng, s)
 	case "local":
-		return l.local(ref.name, ref.rng, s)
+		return l.local(s.module.locals[ref.name], ref.rng, s)
+	case "path":
+		return s.module.path(ref.name), 0, true
 	}
-	if s == nil || s.object == nil || s.object.key == cty.NilVal {
+	v, ok = l.repetition(ref, s.turn)
+	return v, 0, ok
+}
+
+// repetition is the value of count.index, each.key or each.value.
+func (l *loader) repetition(ref lookup, t *turn) (cty.Value, bool) {
+	if t == nil || t.key == cty.NilVal {
 		l.reports.error(ref.rng, "No "+ref.root+" here", "This stands in no block with "+repeatWord(ref.root)+".", "")
 		return cty.DynamicVal, false
 	}
-	o := s.object
-	counted := o.def.count != nil
+	counted := t.of.count != nil
 	switch {
 	case counted != (ref.root == "count"):
 		l.reports.error(ref.rng, "No "+ref.root+" here", "This block has "+repeatWord(map[bool]string{true: "count", false: "each"}[counted])+
 			", not "+repeatWord(ref.root)+".", "")
 		return cty.DynamicVal, false
 	case ref.name == "value":
-		if !o.each.IsWhollyKnown() && l.allocated {
-			l.rebind(o.def)
+		if !t.each.IsWhollyKnown() && l.allocated {
+			l.rebind(t.of)
 		}
-		return o.each, true
+		return t.each, true
 	}
-	return o.key, true
+	return t.key, true
 }
 
 func repeatWord(root string) string {

@@ -16,20 +16,34 @@ import (
 // maxResources bounds count and for_each of all blocks together.
 const maxResources = 100_000
 
-// definition is one top-level block of resources in the source.
-type definition struct {
-	kind    *kind
-	name    string
-	address string // without count.index or each.key
+// repeated is a block that count or for_each may repeat.
+type repeated struct {
+	module  *module // where it stands
+	address string  // without count.index or each.key
 	block   *hcl.Block
-	dynamic bool // the body has dynamic blocks, or is JSON
-	broken  bool // the body cannot be decoded
 	count   hcl.Expression
 	forEach hcl.Expression
 
-	state   progress // of the expansion
+	state progress // of the expansion
+	turns []*turn
+	refs  map[string]bool // of count and for_each
+}
+
+// turn is one of what such a block stands for.
+type turn struct {
+	of   *repeated
+	key  cty.Value // count.index or each.key, NilVal without
+	each cty.Value // each.value
+}
+
+// definition is one top-level block of resources in the source.
+type definition struct {
+	repeated
+	kind    *kind
+	name    string
+	dynamic bool // the body has dynamic blocks, or is JSON
+	broken  bool // the body cannot be decoded
 	objects []*object
-	refs    map[string]bool // of count and for_each
 
 	// What the block stands for in expressions, built when first asked for:
 	// before addresses are allocated, early attributes only, everything.
@@ -39,9 +53,8 @@ type definition struct {
 
 // object is one resource.
 type object struct {
+	turn
 	def     *definition
-	key     cty.Value // count.index or each.key, NilVal without
-	each    cty.Value // each.value
 	address string
 	id      string
 	// replacements is how often it was replaced: a part of what the id is made of.
@@ -53,6 +66,9 @@ type object struct {
 	target any
 	site   *site
 }
+
+// scope is what the expressions of a resource see.
+func (o *object) scope() *scope { return &scope{module: o.def.module, turn: &o.turn} }
 
 // progress of something that is evaluated when first needed.
 type progress uint8
@@ -66,73 +82,89 @@ const (
 
 // expand evaluates count or for_each of a block and makes its resources.
 func (l *loader) expand(def *definition, from hcl.Range) bool {
-	switch def.state {
+	return l.repeat(&def.repeated, &l.resources, from, func(key, each cty.Value) *turn { return l.makeObject(def, key, each) })
+}
+
+// repeat evaluates count or for_each of a block, once, and makes what it stands for.
+func (l *loader) repeat(r *repeated, b *bound, from hcl.Range, grow func(key, each cty.Value) *turn) bool {
+	switch r.state {
 	case done:
 		return true
 	case failed:
 		return false
 	}
-	leave, ok := l.enter(&def.state, def.address, from)
+	leave, ok := l.enter(&r.state, r.address, from)
 	if !ok {
 		return false
 	}
-	ok = l.makeObjects(def)
+	ok = l.repeatAll(r, b, grow)
 	leave(ok)
 	return ok
 }
 
-func (l *loader) makeObjects(def *definition) bool {
-	s := &scope{}
-	defer func() { def.refs = s.refs }()
+func (l *loader) repeatAll(r *repeated, b *bound, grow func(key, each cty.Value) *turn) bool {
+	s := &scope{module: r.module}
+	defer func() { r.refs = s.refs }()
 	switch {
-	case def.count != nil && def.forEach != nil:
-		l.reports.error(def.forEach.Range(), "count and for_each", "A block has at most one of them.", "")
+	case r.count != nil && r.forEach != nil:
+		l.reports.error(r.forEach.Range(), "count and for_each", "A block has at most one of them.", "")
 		return false
-	case def.count != nil:
-		n, ok := l.countOf(def, s)
-		if !ok || !l.take(n, def.count.Range()) {
+	case r.count != nil:
+		n, ok := l.countOf(r, s)
+		if !ok || !l.take(b, n, r.count.Range()) {
 			return false
 		}
-		def.objects = make([]*object, 0, n)
+		r.turns = make([]*turn, n)
 		for i := range n {
-			l.makeObject(def, cty.NumberIntVal(int64(i)), cty.NilVal)
+			r.turns[i] = grow(cty.NumberIntVal(int64(i)), cty.NilVal)
 		}
 		return true
-	case def.forEach != nil:
-		v, ok := l.collectionOf(def, s)
-		if !ok || !l.take(v.LengthInt(), def.forEach.Range()) {
+	case r.forEach != nil:
+		v, ok := l.collectionOf(r, s)
+		if !ok || !l.take(b, v.LengthInt(), r.forEach.Range()) {
 			return false
 		}
+		r.turns = make([]*turn, 0, v.LengthInt())
 		for it := v.ElementIterator(); it.Next(); {
 			key, value := it.Element()
 			if v.Type().IsListType() {
 				key = value
 			}
-			if !l.validKey(key, def.forEach.Range()) {
+			if !l.validKey(key, r.forEach.Range()) {
 				return false
 			}
-			l.makeObject(def, key, value)
+			r.turns = append(r.turns, grow(key, value))
 		}
 		return true
 	}
-	if !l.take(1, def.block.DefRange) {
+	if !l.take(b, 1, r.block.DefRange) {
 		return false
 	}
-	l.makeObject(def, cty.NilVal, cty.NilVal)
+	r.turns = []*turn{grow(cty.NilVal, cty.NilVal)}
 	return true
 }
 
-func (l *loader) take(n int, rng hcl.Range) bool {
-	if l.resources += n; l.resources <= maxResources {
+// bound is how many of something a configuration has, and may have.
+type bound struct {
+	what       string
+	used, most int
+	over       bool // which is reported once
+}
+
+func (l *loader) take(b *bound, n int, rng hcl.Range) bool {
+	if b.used += n; b.used <= b.most {
 		return true
 	}
-	l.reports.error(rng, "Too many resources", fmt.Sprintf("A configuration has at most %d resources.", maxResources), "")
-	l.resources -= n
+	if !b.over {
+		l.reports.error(rng, "Too many "+b.what, fmt.Sprintf("A configuration has at most %d %s.", b.most, b.what), "")
+	}
+	b.used -= n
+	b.over = true
 	return false
 }
 
-func (l *loader) makeObject(def *definition, key, each cty.Value) {
-	o := &object{def: def, key: key, each: each, address: def.address}
+func (l *loader) makeObject(def *definition, key, each cty.Value) *turn {
+	o := &object{turn: turn{of: &def.repeated, key: key, each: each}, def: def, address: def.address}
 	if key != cty.NilVal {
 		o.address += formatKey(key)
 	}
@@ -140,6 +172,7 @@ func (l *loader) makeObject(def *definition, key, each cty.Value) {
 	def.objects = append(def.objects, o)
 	l.objects[o.address] = o
 	l.byID[o.id] = o
+	return &o.turn
 }
 
 func formatKey(key cty.Value) string {
@@ -152,16 +185,16 @@ func formatKey(key cty.Value) string {
 	return "[?]"
 }
 
-func (def *definition) exampleKey() string {
-	if len(def.objects) > 0 {
-		return formatKey(def.objects[0].key)
+func (r *repeated) exampleKey() string {
+	if len(r.turns) > 0 {
+		return formatKey(r.turns[0].key)
 	}
 	return "[0]"
 }
 
-func (l *loader) countOf(def *definition, s *scope) (int, bool) {
-	rng := def.count.Range()
-	v, ok := l.eval(def.count, s)
+func (l *loader) countOf(r *repeated, s *scope) (int, bool) {
+	rng := r.count.Range()
+	v, ok := l.eval(r.count, s)
 	if !ok || !l.usable(v, "count", rng, s) {
 		return 0, false
 	}
@@ -179,9 +212,9 @@ func (l *loader) countOf(def *definition, s *scope) (int, bool) {
 }
 
 // collectionOf gives the map that for_each is, or the list of the elements of the set.
-func (l *loader) collectionOf(def *definition, s *scope) (cty.Value, bool) {
-	rng := def.forEach.Range()
-	v, ok := l.eval(def.forEach, s)
+func (l *loader) collectionOf(r *repeated, s *scope) (cty.Value, bool) {
+	rng := r.forEach.Range()
+	v, ok := l.eval(r.forEach, s)
 	if !ok {
 		return v, false
 	}
@@ -240,14 +273,14 @@ func (l *loader) validKey(key cty.Value, rng hcl.Range) bool {
 
 // rebind evaluates for_each again once addresses are allocated, for values that
 // had to wait for them. The keys are the same: they were known.
-func (l *loader) rebind(def *definition) {
-	v, ok := l.eval(def.forEach, nil)
+func (l *loader) rebind(r *repeated) {
+	v, ok := l.eval(r.forEach, &scope{module: r.module})
 	if !ok {
 		return
 	}
 	values := v.AsValueMap()
-	for _, o := range def.objects {
-		o.each = values[o.key.AsString()]
+	for _, t := range r.turns {
+		t.each = values[t.key.AsString()]
 	}
 }
 
@@ -303,7 +336,8 @@ func (l *loader) decodeObject(o *object) bool {
 	meta := def.kind.meta(o.target)
 	meta.Address, meta.Name, meta.ID = o.address, def.name, o.id
 	meta.Replacements = o.replacements
-	d := &decoder{l: l, scope: &scope{object: o, refs: maps.Clone(def.refs)}, parent: o.address, owner: def.name, ok: true}
+	d := &decoder{l: l, scope: o.scope(), parent: o.address, owner: def.name, ok: true}
+	d.scope.refs = maps.Clone(def.refs)
 	body, ok := d.expanded(def.kind.block, def.block.Body, def.dynamic)
 	if !ok {
 		return false

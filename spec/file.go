@@ -17,11 +17,43 @@ import (
 )
 
 // folder reads files for file() and templatefile(). It is opened at the first use
-// and does not follow a path or link out of the configuration's folder.
+// and does not follow a path or link out of the configuration's folder, but into those of
+// its modules.
 type folder struct {
-	dir  string
-	root *os.Root
-	seen map[string]string
+	dir     string
+	root    *os.Root
+	outside map[string]*os.Root // folders of modules that lie elsewhere, by their paths; nil until used
+	seen    map[string]string
+}
+
+// admit lets files be read in the folder of a module as well.
+func (f *folder) admit(module string) {
+	if strings.HasPrefix(module, "..") {
+		if f.outside == nil {
+			f.outside = map[string]*os.Root{}
+		}
+		f.outside[module] = nil
+	}
+}
+
+// place finds the folder that a file is in, and its path there.
+func (f *folder) place(path string) (*os.Root, string, error) {
+	clean := filepath.ToSlash(filepath.Clean(path))
+	for _, module := range sortedKeys(f.outside) {
+		inner, ok := strings.CutPrefix(clean, module+"/")
+		if !ok || strings.HasPrefix(inner, "..") {
+			continue
+		}
+		if f.outside[module] == nil {
+			root, err := os.OpenRoot(filepath.Join(f.dir, module))
+			if err != nil {
+				return nil, "", err
+			}
+			f.outside[module] = root
+		}
+		return f.outside[module], inner, nil
+	}
+	return f.root, path, nil
 }
 
 var errTooLarge = fmt.Errorf("larger than %d MiB", maxFileSize>>20)
@@ -36,7 +68,11 @@ func (f *folder) read(path string) (string, error) {
 	if filepath.IsAbs(path) {
 		return "", fmt.Errorf("file %q: write a path relative to the configuration's folder", path)
 	}
-	content, err := readLimited(openRegular(f.root, path))
+	root, inner, err := f.place(path)
+	if err != nil {
+		return "", fmt.Errorf("file %q: %w", path, inFolder(err))
+	}
+	content, err := readLimited(openRegular(root, inner))
 	switch {
 	case errors.Is(err, os.ErrNotExist):
 		return "", fmt.Errorf("file %q: there is no such file in the configuration's folder", path)
@@ -113,6 +149,11 @@ func openRegular(root *os.Root, path string) (*os.File, error) {
 func (f *folder) close() {
 	if f.root != nil {
 		f.root.Close() // only read from
+	}
+	for _, root := range f.outside {
+		if root != nil {
+			root.Close()
+		}
 	}
 }
 

@@ -59,7 +59,7 @@ func init() {
 }
 
 // laterKinds are top-level blocks of the language that are not built yet.
-var laterKinds = []string{"state", "module"}
+var laterKinds = []string{"state"}
 
 // kindOf makes a kind of a table and the list that holds its resources. The samples
 // are resources that differ in their defaults, with the labels that make them differ.

@@ -2,7 +2,6 @@ package spec
 
 import (
 	"slices"
-	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -39,9 +38,7 @@ func (d *decoder) names(a *attribute, attr *hcl.Attribute, target any) {
 
 func finishLifecycle(d *decoder, s *site, target any) {
 	m := target.(*Meta)
-	root, _, _ := strings.Cut(m.Address, ".")
-	root, _, _ = strings.Cut(root, "[")
-	k := kindNamed(root)
+	k := rootKind(m.Address)
 	for _, name := range m.IgnoreChanges {
 		if known := k.recordedNames(); name != IgnoreAll && !slices.Contains(known, name) {
 			d.errorf(s.at("ignore_changes"), "No such attribute", didYouMean(name, known), "%s has no attribute or block %q of its own that a change could be ignored of.", capital(article(k.name)), name)

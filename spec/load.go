@@ -59,14 +59,13 @@ type loader struct {
 	files   *folder
 	base    *hcl.EvalContext // functions only
 
-	variables   map[string]*variable
-	locals      map[string]*local
-	outputs     map[string]*hcl.Block
-	definitions map[string]map[string]*definition // by kind, then name
-	settings    map[string][]*hcl.Block           // blocks that are no resources, by kind
+	root     *module
+	sources  map[string]*module      // what is declared in the folders of modules, by their paths
+	settings map[string][]*hcl.Block // blocks that are no resources, by kind
 
 	runtime   Runtime
-	resources int // counted by expand
+	resources bound
+	modules   bound
 	objects   map[string]*object
 	byID      map[string]*object
 	taken     map[string]bool // ids of recorded resources; nil until one is new
@@ -104,7 +103,8 @@ func Load(dir string, opt Options) (config *Config, diags Diagnostics) {
 		l.reports.general("No configuration", fmt.Sprintf("There is no *.slb.hcl file in %s.", dir),
 			"Run slbctl init for a configuration to begin with.")
 	default:
-		if l.parse(names) {
+		sound := l.parse(l.root, names)
+		if l.readModules(l.root, nil) && sound {
 			config = l.build()
 		}
 	}
@@ -118,16 +118,11 @@ func Load(dir string, opt Options) (config *Config, diags Diagnostics) {
 func newLoader(dir string, opt Options) *loader {
 	l := &loader{
 		dir: dir, opt: opt, reports: newReports(), files: &folder{dir: dir},
-		variables: map[string]*variable{}, locals: map[string]*local{}, outputs: map[string]*hcl.Block{},
-		definitions: map[string]map[string]*definition{}, settings: map[string][]*hcl.Block{},
+		root: newModule("."), sources: map[string]*module{}, settings: map[string][]*hcl.Block{},
+		resources: bound{what: "resources", most: maxResources}, modules: bound{what: "modules", most: maxModules},
 		objects: map[string]*object{}, byID: map[string]*object{}, inner: map[string]*site{}, secrets: map[string]string{},
 	}
 	l.base = &hcl.EvalContext{Functions: l.functions()}
-	for _, k := range resourceKinds {
-		if k.parent == nil {
-			l.definitions[k.name] = map[string]*definition{}
-		}
-	}
 	return l
 }
 
@@ -151,14 +146,21 @@ func (l *loader) build() *Config {
 	l.assignVariables()
 	l.readRuntime()
 	l.readMoves()
-	definitions := l.sortedDefinitions()
+	modules := l.expandModules(l.root)
+	var definitions []*definition
+	for _, m := range modules {
+		definitions = append(definitions, m.sortedDefinitions()...)
+	}
 	for _, def := range definitions {
 		l.expand(def, def.block.DefRange)
 	}
 	l.allocate(definitions)
 	l.allocated = true
+	for _, m := range modules {
+		l.checkInputs(m)
+	}
 
-	c := &Config{Seed: l.opt.Recorded.Seed, Runtime: l.runtime, Moves: l.moves, Removals: l.removals}
+	c := &Config{Seed: l.opt.Recorded.Seed, Runtime: l.runtime, Moves: l.moves, Removals: l.removals, ModuleFolders: sortedKeys(l.sources)}
 	for _, def := range definitions {
 		for _, o := range def.objects {
 			if l.evaluate(o) {
@@ -169,10 +171,13 @@ func (l *loader) build() *Config {
 	c.sort()
 	c.Secrets = l.secrets
 	c.Seal(nil)
-	l.checkLocals()
+	for _, m := range modules {
+		l.checkLocals(m)
+		l.checkOutputs(m)
+	}
 	simulations, tests := l.readSimulations(c), l.readTests(c)
-	for _, name := range sortedKeys(l.outputs) {
-		if out, ok := l.evaluateOutput(name); ok {
+	for _, name := range sortedKeys(l.root.outputs) {
+		if out, ok := l.readOutput(l.root.outputs[name]); ok {
 			c.Outputs = append(c.Outputs, out)
 		}
 	}
@@ -192,12 +197,12 @@ func (l *loader) build() *Config {
 }
 
 // sortedDefinitions gives the blocks of resources in the order of kinds, then names.
-func (l *loader) sortedDefinitions() []*definition {
+func (m *module) sortedDefinitions() []*definition {
 	var out []*definition
 	for _, k := range resourceKinds {
-		names := sortedKeys(l.definitions[k.name])
+		names := sortedKeys(m.definitions[k.name])
 		for _, name := range names {
-			out = append(out, l.definitions[k.name][name])
+			out = append(out, m.definitions[k.name][name])
 		}
 	}
 	return out
@@ -234,7 +239,7 @@ func (l *loader) readRuntime() {
 
 // setting decodes a top-level block that is not a resource.
 func (l *loader) setting(b *block, in *hcl.Block, target any) (*site, bool) {
-	d := &decoder{l: l, scope: &scope{}, ok: true}
+	d := &decoder{l: l, scope: &scope{module: l.root}, ok: true}
 	body, ok := d.expanded(b, in.Body, isDynamic(in.Body))
 	if !ok {
 		return nil, false
@@ -289,7 +294,7 @@ func (l *loader) protocol(address string) string {
 	}
 	i := &Instance{Protocol: ProtocolHTTP}
 	if a := argument(o.def.block.Body, "protocol"); a != nil {
-		d := &decoder{l: l, scope: &scope{object: o}}
+		d := &decoder{l: l, scope: o.scope()}
 		d.attribute(o.def.kind.block, o.def.kind.attribute("protocol"), a, i, nil)
 	}
 	return i.Protocol

@@ -1,6 +1,7 @@
 package spec
 
 import (
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -255,8 +256,8 @@ func TestPortOffset(t *testing.T) {
 	wantSummary(t, diags, "Invalid port offset", "70000")
 }
 
-// FuzzLoad gives Load any bytes: it must answer, and with a config or with errors that
-// each have a place in the file.
+// FuzzLoad gives Load any bytes, and as a module those behind a line that says so: it
+// must answer, and with a config or with errors that each have a place in a file.
 func FuzzLoad(f *testing.F) {
 	files, err := filepath.Glob("../testdata/*/*.slb.hcl")
 	if err != nil {
@@ -273,8 +274,16 @@ func FuzzLoad(f *testing.F) {
 	}
 	base, _ := attributeExamples(f)
 	f.Add(base, false)
+	for _, module := range []string{website, `output "x" { value = var.x }` + "\nmodule \"m\" {\n  source = \"../m\"\n}\n"} {
+		f.Add("module \"m\" {\n  source = \"./m\"\n  count = 2\n  greeting = \"hi\"\n}\noutput \"x\" { value = module.m[*].addr }"+moduleLine+module, false)
+		f.Add(`{"module": {"m": {"source": "./m", "for_each": "${toset([\"a\"])}", "x": 1}}, "output": {"x": {"value": "${module.m}"}}}`+moduleLine+module, true)
+	}
 	f.Add(`{"instance": {"a": {"page": {"/": {"content": "${count.index}"}}}}}`, true)
 	dir := f.TempDir()
+	module := filepath.Join(dir, "m", "main.slb.hcl")
+	if err := os.Mkdir(filepath.Dir(module), 0o700); err != nil {
+		f.Fatal(err)
+	}
 	f.Fuzz(func(t *testing.T, src string, isJSON bool) {
 		native, jsonFile := filepath.Join(dir, "a.slb.hcl"), filepath.Join(dir, "a.slb.json")
 		name := native
@@ -283,7 +292,8 @@ func FuzzLoad(f *testing.F) {
 		}
 		_ = os.Remove(native)
 		_ = os.Remove(jsonFile)
-		if err := os.WriteFile(name, []byte(src), 0o600); err != nil {
+		src, inner, _ := strings.Cut(src, moduleLine)
+		if err := errors.Join(os.WriteFile(name, []byte(src), 0o600), os.WriteFile(module, []byte(inner), 0o600)); err != nil {
 			t.Fatal(err)
 		}
 		hang := time.AfterFunc(time.Minute, func() { panic("Load hangs") })
@@ -294,7 +304,11 @@ func FuzzLoad(f *testing.F) {
 		}
 		_ = render(diags)
 		for _, d := range diags {
-			if problem := misplaced(d, filepath.Base(name), src); problem != "" {
+			file, text := filepath.Base(name), src
+			if d.Range != nil && d.Range.Filename == "m/main.slb.hcl" {
+				file, text = d.Range.Filename, inner
+			}
+			if problem := misplaced(d, file, text); problem != "" {
 				t.Errorf("%s\n%s", problem, render(Diagnostics{d}))
 			}
 		}
@@ -306,6 +320,9 @@ func FuzzLoad(f *testing.F) {
 		}
 	})
 }
+
+// moduleLine ends the configuration and begins the module m.
+const moduleLine = "\n# module m\n"
 
 // misplaced says what is wrong with the place of a diagnostic about a file that is alone.
 func misplaced(d Diagnostic, file, src string) string {

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/hashicorp/hcl/v2"
 )
@@ -34,7 +35,7 @@ func (m Move) wrong(fromKind, toKind string) (summary, detail string) {
 	switch {
 	case fromKind != toKind:
 		return "Wrong kind", fmt.Sprintf("%s cannot become %s.", capital(article(fromKind)), article(toKind))
-	case fixedNames[fromKind] != "":
+	case fixedNames[fromKind] != "" && (Parent(m.From) != "" || nameIn(m.From) != nameIn(m.To)):
 		return "Not to be moved", fixedNames[fromKind]
 	case Parent(m.From) != Parent(m.To):
 		return "Not to be moved", "A rule stays in its listener. Of a balancer that is moved itself, write the new address."
@@ -164,6 +165,18 @@ func circular(start Move, moves []Move) bool {
 	return true // it ends in a circle of others
 }
 
+// outer is the module that an address is in, or that a module is in.
+func outer(address string) string {
+	module, rest := cutModule(address)
+	if rest != "" {
+		return module
+	}
+	if block := BlockOf(module); block != "" {
+		module = block
+	}
+	return strings.TrimSuffix(module[:strings.LastIndex(module, moduleRoot+".")], ".")
+}
+
 // checkMoves refuses what is moved away or removed and still there.
 func (l *loader) checkMoves(c *Config) {
 	if len(l.from) == 0 {
@@ -174,9 +187,11 @@ func (l *loader) checkMoves(c *Config) {
 		for _, owner := range k.owners(c) {
 			for _, target := range k.list(owner) {
 				address := k.meta(target).Address
-				there[address] = true
-				if block := BlockOf(address); block != "" {
-					there[block+"[]"] = true
+				for in := address; in != ""; in = outer(in) {
+					there[in] = true
+					if block := BlockOf(in); block != "" {
+						there[block+"[]"] = true
+					}
 				}
 			}
 		}

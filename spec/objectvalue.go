@@ -36,16 +36,16 @@ func (l *loader) value(def *definition, whole bool, rng hcl.Range) (cty.Value, b
 	return *cached, true
 }
 
-// shape arranges the values of a block's resources.
-func (def *definition) shape(values []cty.Value) cty.Value {
+// shape arranges the values of what a block stands for.
+func (r *repeated) shape(values []cty.Value) cty.Value {
 	switch {
-	case def.forEach != nil:
+	case r.forEach != nil:
 		attrs := make(map[string]cty.Value, len(values))
-		for i, o := range def.objects {
-			attrs[o.key.AsString()] = values[i]
+		for i, t := range r.turns {
+			attrs[t.key.AsString()] = values[i]
 		}
 		return cty.ObjectVal(attrs)
-	case def.count != nil:
+	case r.count != nil:
 		return cty.TupleVal(values)
 	}
 	return values[0]

@@ -17,10 +17,11 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
-// parse reads and parses files and declares their blocks. It returns false when
-// the syntax is broken: then nothing is evaluated, because what refers to a
+// parse reads and parses files and declares their blocks in a module. It returns false
+// when the syntax is broken: then nothing is evaluated, because what refers to a
 // block that could not be read is not wrong.
-func (l *loader) parse(names []string) bool {
+func (l *loader) parse(m *module, names []string) bool {
+	before := l.reports.count()
 	var group errgroup.Group
 	group.SetLimit(runtime.GOMAXPROCS(0))
 	bodies := make([][]hcl.Body, len(names))
@@ -54,10 +55,10 @@ func (l *loader) parse(names []string) bool {
 		}
 	}
 	group.Wait() // no goroutine of it returns an error
-	sound := !l.reports.failed()
+	sound := l.reports.count() == before
 	for i, name := range names {
 		for _, body := range bodies[i] {
-			l.declareAll(name, body)
+			l.declareAll(m, name, body)
 		}
 	}
 	return sound
@@ -159,6 +160,7 @@ func scanText(quoted []byte) *limitError {
 func rootSchema() *hcl.BodySchema {
 	schema := &hcl.BodySchema{Blocks: []hcl.BlockHeaderSchema{
 		{Type: "variable", LabelNames: []string{"name"}}, {Type: "output", LabelNames: []string{"name"}}, {Type: "locals"},
+		{Type: moduleRoot, LabelNames: []string{"name"}},
 	}}
 	for _, k := range resourceKinds {
 		if k.parent == nil {
@@ -172,7 +174,7 @@ func rootSchema() *hcl.BodySchema {
 }
 
 // declareAll sorts a file's top-level blocks by what they are.
-func (l *loader) declareAll(name string, body hcl.Body) {
+func (l *loader) declareAll(m *module, name string, body hcl.Body) {
 	schema := rootSchema()
 	native, ok := body.(*hclsyntax.Body)
 	if !ok {
@@ -191,7 +193,7 @@ func (l *loader) declareAll(name string, body hcl.Body) {
 				l.reports.error(rng, "Unsupported block", fmt.Sprintf("There is no block %q.", block.Type), advice)
 				continue
 			}
-			l.declare(block)
+			l.declare(m, block)
 		}
 		return
 	}
@@ -204,11 +206,11 @@ func (l *loader) declareAll(name string, body hcl.Body) {
 		i := slices.IndexFunc(schema.Blocks, func(h hcl.BlockHeaderSchema) bool { return h.Type == block.Type })
 		switch {
 		case slices.Contains(laterKinds, block.Type):
-			l.declare(block)
+			l.declare(m, block)
 		case i < 0:
 			l.reports.error(inner.TypeRange, "Unsupported block", fmt.Sprintf("There is no block %q.", block.Type), cmp.Or(fromTerraform(block.Type, block.Labels), rootAdvice(schema, block.Type)))
 		case l.checkLabels(block.Type, schema.Blocks[i].LabelNames, inner):
-			l.declare(block)
+			l.declare(m, block)
 		}
 	}
 }
@@ -233,18 +235,22 @@ func rootAdvice(schema *hcl.BodySchema, name string) string {
 	return didYouMean(name, names)
 }
 
-func (l *loader) declare(block *hcl.Block) {
+func (l *loader) declare(m *module, block *hcl.Block) {
 	switch {
 	case block.Type == "variable":
-		l.declareVariable(block)
+		l.declareVariable(m, block)
 	case block.Type == "output":
-		l.declareOutput(block)
+		l.declareOutput(m, block)
 	case block.Type == "locals":
-		l.declareLocals(block)
+		l.declareLocals(m, block)
+	case block.Type == moduleRoot:
+		l.declareCall(m, block)
 	case slices.Contains(laterKinds, block.Type):
 		l.notYet(block.DefRange, "The block "+block.Type)
 	case kindNamed(block.Type) != nil:
-		l.declareResource(kindNamed(block.Type), block)
+		l.declareResource(m, kindNamed(block.Type), block)
+	case m != l.root:
+		l.reports.error(block.DefRange, "Not in a module", fmt.Sprintf("%s block stands in the configuration itself, not in a module.", capital(article(block.Type))), rootOnlyHints[block.Type])
 	default:
 		for _, b := range settingBlocks {
 			if b.name == block.Type && l.checkNames(b, block.Body) {
@@ -254,14 +260,23 @@ func (l *loader) declare(block *hcl.Block) {
 	}
 }
 
-func (l *loader) declareResource(k *kind, block *hcl.Block) {
+// rootOnlyHints say how a configuration does for its modules what they cannot do.
+var rootOnlyHints = map[string]string{
+	"moved":      "Write the whole addresses there: from = module.NAME.instance.A.",
+	"removed":    "Write the whole address there: from = module.NAME.instance.A.",
+	"test":       "What the module offers can be tested there.",
+	"simulation": "What the module offers can be simulated there.",
+}
+
+func (l *loader) declareResource(m *module, k *kind, block *hcl.Block) {
 	name := block.Labels[0]
-	if earlier := l.definitions[k.name][name]; earlier != nil {
+	if earlier := m.definitions[k.name][name]; earlier != nil {
 		l.duplicate(k.name, name, block.DefRange, earlier.block.DefRange)
 		return
 	}
-	def := &definition{kind: k, name: name, address: formatAddress(k.name, name), block: block, dynamic: isDynamic(block.Body)}
-	l.definitions[k.name][name] = def
+	def := &definition{kind: k, name: name, dynamic: isDynamic(block.Body)}
+	def.repeated = repeatable(m, formatAddress(k.name, name), block)
+	m.definitions[k.name][name] = def
 	switch {
 	case k.label != nil:
 		if err := k.label(name); err != nil {
@@ -273,12 +288,18 @@ func (l *loader) declareResource(k *kind, block *hcl.Block) {
 		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q is no name for %s.", name, article(k.name)), nameHint)
 	}
 	def.broken = !l.checkNames(k.block, block.Body)
+}
+
+// repeatable is a block of a module with what repeats it.
+func repeatable(m *module, address string, block *hcl.Block) repeated {
+	r := repeated{module: m, address: address, block: block}
 	if a := argument(block.Body, "count"); a != nil {
-		def.count = a.Expr
+		r.count = a.Expr
 	}
 	if a := argument(block.Body, "for_each"); a != nil {
-		def.forEach = a.Expr
+		r.forEach = a.Expr
 	}
+	return r
 }
 
 // isDynamic reports whether a body has to be read through dynblock.

@@ -10,23 +10,24 @@ import (
 	"github.com/zclconf/go-cty/cty"
 )
 
-// lookup is a reference that was found: var.name, local.name, count.index,
-// each.key, or a block of resources with what the expression uses of it.
+// lookup is a reference that was found: var.name, local.name, path.module, count.index,
+// each.key, or a block of resources or modules with what the expression uses of it.
 type lookup struct {
 	rng  hcl.Range
 	root string
 	name string
 	def  *definition
+	call *call
 	key  cty.Value     // the constant index after the name, or NilVal
 	rest hcl.Traversal // after name and index
-	attr string        // what is used of the resource, "" = all of it
+	attr string        // what is used of the resource, or the module's output; "" = all of it
 	many bool          // attr is of several resources
 	// computed says that the index is known only when the expression is evaluated.
 	computed bool
 }
 
 // resolve finds what a traversal begins with.
-func (l *loader) resolve(t hcl.Traversal) (lookup, bool) {
+func (l *loader) resolve(t hcl.Traversal, m *module) (lookup, bool) {
 	ref := lookup{rng: t.SourceRange(), root: t.RootName()}
 	if len(t) > 1 {
 		ref.name = stepName(t[1])
@@ -34,24 +35,27 @@ func (l *loader) resolve(t hcl.Traversal) (lookup, bool) {
 	var found bool
 	switch ref.root {
 	case "var":
-		found = l.variables[ref.name] != nil
+		found = m.variables[ref.name] != nil
 	case "local":
-		found = l.locals[ref.name] != nil
-	case "count", "each":
-		found = slices.Contains(l.namesOf(ref.root), ref.name)
+		found = m.locals[ref.name] != nil
+	case "count", "each", "path":
+		found = slices.Contains(m.namesOf(ref.root), ref.name)
+	case moduleRoot:
+		ref.call = m.calls[ref.name]
+		found = ref.call != nil
 	default:
-		if l.definitions[ref.root] == nil {
-			l.unknownRoot(ref)
+		if m.definitions[ref.root] == nil {
+			l.unknownRoot(ref, m)
 			return ref, false
 		}
-		ref.def = l.definitions[ref.root][ref.name]
+		ref.def = m.definitions[ref.root][ref.name]
 		found = ref.def != nil
 	}
-	if !found {
-		l.unknownName(ref)
+	if !found || ref.name == "" { // a block may have no name, by mistake
+		l.unknownName(ref, m)
 		return ref, false
 	}
-	if ref.def != nil {
+	if ref.def != nil || ref.call != nil {
 		ref.key, ref.rest = indexOf(t[2:])
 		if len(ref.rest) > 0 {
 			ref.attr = attrName(ref.rest[0])
@@ -60,31 +64,43 @@ func (l *loader) resolve(t hcl.Traversal) (lookup, bool) {
 	return ref, true
 }
 
+// block is the block that a reference leads to.
+func (ref *lookup) block() *repeated {
+	if ref.call != nil {
+		return &ref.call.repeated
+	}
+	return &ref.def.repeated
+}
+
 // namesOf lists what can follow the root of a reference.
-func (l *loader) namesOf(root string) []string {
+func (m *module) namesOf(root string) []string {
 	switch root {
 	case "var":
-		return sortedKeys(l.variables)
+		return sortedKeys(m.variables)
 	case "local":
-		return sortedKeys(l.locals)
+		return sortedKeys(m.locals)
+	case moduleRoot:
+		return sortedKeys(m.calls)
+	case "path":
+		return []string{"module", "root"}
 	case "count":
 		return []string{"index"}
 	case "each":
 		return []string{"key", "value"}
 	}
-	return sortedKeys(l.definitions[root])
+	return sortedKeys(m.definitions[root])
 }
 
-func (l *loader) unknownRoot(ref lookup) {
-	roots := []string{"var", "local", "count", "each"}
+func (l *loader) unknownRoot(ref lookup, m *module) {
+	roots := []string{"var", "local", "count", "each", "path", moduleRoot}
 	for _, k := range resourceKinds {
 		if k.parent == nil {
 			roots = append(roots, k.name)
 		}
 	}
 	hint := didYouMean(ref.root, roots)
-	if l.anyNamed(ref.root) != "" {
-		hint = fmt.Sprintf("Did you mean %s?", l.anyNamed(ref.root))
+	if near := m.anyNamed(ref.root); near != "" {
+		hint = fmt.Sprintf("Did you mean %s?", near)
 	}
 	if slices.Contains(laterKinds, ref.root) {
 		l.notYet(ref.rng, "A reference to "+ref.root)
@@ -95,17 +111,17 @@ func (l *loader) unknownRoot(ref lookup) {
 }
 
 // anyNamed finds a resource by its bare name.
-func (l *loader) anyNamed(name string) string {
+func (m *module) anyNamed(name string) string {
 	for _, k := range resourceKinds {
-		if l.definitions[k.name][name] != nil {
+		if m.definitions[k.name][name] != nil {
 			return formatAddress(k.name, name)
 		}
 	}
 	return ""
 }
 
-func (l *loader) unknownName(ref lookup) {
-	names := l.namesOf(ref.root)
+func (l *loader) unknownName(ref lookup, m *module) {
+	names := m.namesOf(ref.root)
 	hint := known(ref.root, names)
 	if ref.name == "" {
 		l.reports.error(ref.rng, "Incomplete reference", fmt.Sprintf("After %s comes a name.", ref.root), hint)
@@ -116,6 +132,9 @@ func (l *loader) unknownName(ref lookup) {
 			near[i] = formatAddress(ref.root, near[i])
 		}
 		hint = "Did you mean " + strings.Join(near, " or ") + "?"
+	}
+	if ref.root == "path" && ref.name == "cwd" {
+		hint = "Write path.root: plans must not depend on where slbctl was called from."
 	}
 	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s.", formatAddress(ref.root, ref.name)), hint)
 }
@@ -138,19 +157,23 @@ func known(root string, names []string) string {
 
 // checkReference checks index and attribute against the block that was found.
 func (l *loader) checkReference(ref *lookup) bool {
-	address := ref.def.address
-	repeated := ref.def.count != nil || ref.def.forEach != nil
+	block := ref.block()
+	address := block.address
+	repeated := block.count != nil || block.forEach != nil
 	switch {
 	case !repeated && ref.key != cty.NilVal && !ref.many:
 		l.reports.error(ref.rng, "No index here", fmt.Sprintf("%s has neither count nor for_each.", address), "Write "+address+".")
 		return false
 	case repeated && ref.key == cty.NilVal && ref.attr != "" && !ref.many:
-		l.reports.error(ref.rng, "Missing index", fmt.Sprintf("%s stands for %d resources.", address, len(ref.def.objects)),
-			fmt.Sprintf("Write %s%s.%s for one, %s[*].%s for all.", address, ref.def.exampleKey(), ref.attr, address, ref.attr))
+		l.reports.error(ref.rng, "Missing index", fmt.Sprintf("%s stands for %d %s.", address, len(block.turns), ref.things()),
+			fmt.Sprintf("Write %s%s.%s for one, %s[*].%s for all.", address, block.exampleKey(), ref.attr, address, ref.attr))
 		return false
-	case ref.key != cty.NilVal && !ref.many && !slices.ContainsFunc(ref.def.objects, func(o *object) bool { return keyEquals(o.key, ref.key) }):
+	case ref.key != cty.NilVal && !ref.many && !block.hasKey(ref.key):
 		l.unknownKey(ref, address)
 		return false
+	}
+	if ref.call != nil {
+		return l.checkOutput(ref)
 	}
 	names := ref.def.kind.valueNames()
 	if ref.attr != "" && !slices.Contains(names, ref.attr) {
@@ -220,18 +243,31 @@ func (l *loader) unknownInner(ref *lookup, owner, name string, names []string) {
 	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s[%q].", owner, name), hint)
 }
 
+func (r *repeated) hasKey(key cty.Value) bool {
+	return slices.ContainsFunc(r.turns, func(t *turn) bool { return keyEquals(t.key, key) })
+}
+
+// things are what a reference to a block means.
+func (ref *lookup) things() string {
+	if ref.call != nil {
+		return "modules"
+	}
+	return "resources"
+}
+
 func (l *loader) unknownKey(ref *lookup, address string) {
+	block := ref.block()
 	var names []string
-	for _, o := range ref.def.objects {
-		if ref.def.forEach != nil {
-			names = append(names, o.key.AsString())
+	for _, t := range block.turns {
+		if block.forEach != nil {
+			names = append(names, t.key.AsString())
 		}
 	}
 	hint := ""
 	switch {
-	case ref.def.count != nil && len(ref.def.objects) > 0:
-		hint = fmt.Sprintf("The last one is %s[%d].", address, len(ref.def.objects)-1)
-	case ref.def.count != nil:
+	case block.count != nil && len(block.turns) > 0:
+		hint = fmt.Sprintf("The last one is %s[%d].", address, len(block.turns)-1)
+	case block.count != nil:
 		hint = "Its count is 0."
 	case ref.key.Type() == cty.String:
 		hint = didYouMean(ref.key.AsString(), names)
@@ -276,23 +312,33 @@ func (l *loader) followIndex(ref *lookup, expr hcl.Expression, s *scope) {
 // each.key or a variable.
 func (l *loader) constantKey(ref *lookup, key hclsyntax.Expression, s *scope) {
 	ref.computed = l.allocated
-	if s == nil || s.object == nil {
+	if s.turn == nil {
 		return
 	}
+	values := map[string]map[string]cty.Value{"var": {}}
 	for _, t := range key.Variables() {
 		if !slices.Contains([]string{"count", "each", "var"}, t.RootName()) {
 			return
 		}
+		found, ok := l.resolve(t, s.module)
+		if !ok {
+			return
+		}
+		if found.root == "var" {
+			values["var"][found.name], _, _ = l.plainValue(found, s)
+		}
+	}
+	if key := s.turn.key; key != cty.NilVal {
+		values["count"], values["each"] = map[string]cty.Value{"index": key}, map[string]cty.Value{"key": key}
 	}
 	ctx := l.base.NewChild()
-	ctx.Variables = map[string]cty.Value{"var": l.variableValues()}
-	if o := s.object; o.key != cty.NilVal {
-		ctx.Variables["count"] = cty.ObjectVal(map[string]cty.Value{"index": o.key})
-		ctx.Variables["each"] = cty.ObjectVal(map[string]cty.Value{"key": o.key})
+	ctx.Variables = map[string]cty.Value{}
+	for root, group := range values {
+		ctx.Variables[root] = cty.ObjectVal(group)
 	}
 	v, diags := key.Value(ctx)
 	v, _ = v.Unmark()
-	if !diags.HasErrors() && v.IsKnown() && !v.IsNull() && slices.ContainsFunc(ref.def.objects, func(o *object) bool { return keyEquals(o.key, v) }) {
+	if !diags.HasErrors() && v.IsKnown() && !v.IsNull() && ref.block().hasKey(v) {
 		ref.key, ref.computed = v, false
 	}
 }

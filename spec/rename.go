@@ -35,9 +35,13 @@ func BlockOf(address string) string {
 	if !strings.HasSuffix(address, "]") || Parent(address) != "" {
 		return ""
 	}
-	block, _, _ := strings.Cut(address, "[")
-	if !strings.Contains(block, ".") {
-		return ""
+	begin := strings.LastIndexByte(address, '[')
+	if strings.HasSuffix(address, `"]`) {
+		begin = strings.LastIndex(address, `["`) // quotes inside of a key are escaped
+	}
+	block := address[:max(begin, 0)]
+	if _, rest := cutModule(block); rest != "" && !strings.ContainsAny(rest, ".[") {
+		return "" // a kind
 	}
 	return block
 }

@@ -17,8 +17,9 @@ import (
 // environPrefix begins the names of environment variables that set variables.
 const environPrefix = "SLBCTL_VAR_"
 
-// variable is an input of the configuration.
+// variable is an input of the configuration, or of a module.
 type variable struct {
+	lazy        // of a module's: the argument of its call
 	name        string
 	block       *hcl.Block
 	typ         cty.Type
@@ -45,14 +46,14 @@ var validationSchema = &hcl.BodySchema{
 }
 
 // declareVariable reads a variable block.
-func (l *loader) declareVariable(block *hcl.Block) {
+func (l *loader) declareVariable(m *module, block *hcl.Block) {
 	name := block.Labels[0]
-	if earlier := l.variables[name]; earlier != nil {
+	if earlier := m.variables[name]; earlier != nil {
 		l.duplicate("variable", name, block.DefRange, earlier.block.DefRange)
 		return
 	}
 	v := &variable{name: name, block: block, typ: cty.DynamicPseudoType, literal: true, nullable: true, value: cty.DynamicVal}
-	l.variables[name] = v
+	m.variables[name] = v
 	if !validIdentifier(name) {
 		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q cannot be referred to as var.NAME.", name), nameHint)
 		return
@@ -144,10 +145,11 @@ func (l *loader) constantText(a *hcl.Attribute) string {
 // assignVariables takes values from outside, the weakest source first, and
 // settles every variable.
 func (l *loader) assignVariables() {
+	variables := l.root.variables
 	for _, e := range l.opt.Environ {
 		name, text, _ := strings.Cut(e, "=")
-		if name, ok := strings.CutPrefix(name, environPrefix); ok && l.variables[name] != nil {
-			l.assignText(l.variables[name], text, "environment variable "+environPrefix+name)
+		if name, ok := strings.CutPrefix(name, environPrefix); ok && variables[name] != nil {
+			l.assignText(variables[name], text, "environment variable "+environPrefix+name)
 		}
 	}
 	for _, file := range l.opt.VarFiles {
@@ -155,22 +157,22 @@ func (l *loader) assignVariables() {
 	}
 	for _, setting := range l.opt.Vars {
 		name, text, ok := strings.Cut(setting, "=")
-		v := l.variables[name]
+		v := variables[name]
 		switch {
 		case !ok:
 			l.reports.general("Invalid -var", fmt.Sprintf("-var %s has no value.", name), "Write -var NAME=VALUE.")
 		case v == nil:
 			l.reports.general("No such variable", fmt.Sprintf("-var sets %q, but no variable block declares it.", name),
-				didYouMean(name, sortedKeys(l.variables)))
+				didYouMean(name, sortedKeys(variables)))
 		default:
 			l.assignText(v, text, "-var")
 		}
 	}
-	for _, name := range sortedKeys(l.variables) {
-		l.settle(l.variables[name])
+	for _, name := range sortedKeys(variables) {
+		l.settle(variables[name])
 	}
-	for _, name := range sortedKeys(l.variables) {
-		l.validate(l.variables[name])
+	for _, name := range sortedKeys(variables) {
+		l.validate(l.root, variables[name], variables[name].block.DefRange)
 	}
 }
 
@@ -239,9 +241,9 @@ func (l *loader) assignFile(name string) {
 	l.reports.hcl(diags)
 	for _, key := range sortedKeys(attrs) {
 		a := attrs[key]
-		v := l.variables[key]
+		v := l.root.variables[key]
 		if v == nil {
-			l.reports.warn(a.NameRange, "No such variable", fmt.Sprintf("No variable block declares %q.", key), didYouMean(key, sortedKeys(l.variables)))
+			l.reports.warn(a.NameRange, "No such variable", fmt.Sprintf("No variable block declares %q.", key), didYouMean(key, sortedKeys(l.root.variables)))
 			continue
 		}
 		if v.sensitive {
@@ -276,22 +278,27 @@ func (l *loader) settle(v *variable) {
 			fmt.Sprintf("Write -var %s=..., or set %s%s.", v.name, environPrefix, v.name))
 		return
 	}
+	v.value, v.ok = l.finished(v, value, v.block.DefRange)
+}
+
+// finished gives a variable's value what its block says of null and secrets.
+func (l *loader) finished(v *variable, value cty.Value, rng hcl.Range) (cty.Value, bool) {
 	if value.IsNull() && !v.nullable {
 		if v.fallback == nil || v.fallback.IsNull() {
-			v.ok = false
-			l.reports.error(v.block.DefRange, "Variable without value", fmt.Sprintf("var.%s is null, but nullable is false.", v.name), "")
-			return
+			l.reports.error(rng, "Variable without value", fmt.Sprintf("var.%s is null, but nullable is false.", v.name), "")
+			return value, false
 		}
 		value = *v.fallback
 	}
 	if v.sensitive {
 		value = value.Mark(sensitive)
 	}
-	v.value = value
+	return value, true
 }
 
-// validate holds a variable to its validation blocks.
-func (l *loader) validate(v *variable) {
+// validate holds a variable of a module to its validation blocks; rng is where its value
+// comes from.
+func (l *loader) validate(m *module, v *variable, rng hcl.Range) {
 	for _, block := range v.validations {
 		content, diags := block.Body.Content(validationSchema)
 		l.reports.hcl(diags)
@@ -299,7 +306,7 @@ func (l *loader) validate(v *variable) {
 			continue
 		}
 		condition := content.Attributes["condition"].Expr
-		result, ok := l.eval(condition, nil)
+		result, ok := l.eval(condition, &scope{module: m})
 		result, _ = result.Unmark()
 		result, err := convert.Convert(result, cty.Bool)
 		if !ok || err != nil || result.IsNull() || !result.IsKnown() {
@@ -311,7 +318,7 @@ func (l *loader) validate(v *variable) {
 		if result.True() {
 			continue
 		}
-		message, ok := l.eval(content.Attributes["error_message"].Expr, nil)
+		message, ok := l.eval(content.Attributes["error_message"].Expr, &scope{module: m})
 		if !ok {
 			continue
 		}
@@ -319,15 +326,6 @@ func (l *loader) validate(v *variable) {
 		if message.Type() == cty.String && message.IsKnown() && !message.ContainsMarked() && !message.IsNull() {
 			text = message.AsString()
 		}
-		l.reports.error(v.block.DefRange, "Invalid value for variable", fmt.Sprintf("var.%s: %s", v.name, text), "")
+		l.reports.error(rng, "Invalid value for variable", fmt.Sprintf("var.%s: %s", v.name, text), "")
 	}
-}
-
-// variableValues gives all variables as one object.
-func (l *loader) variableValues() cty.Value {
-	values := make(map[string]cty.Value, len(l.variables))
-	for name, v := range l.variables {
-		values[name] = v.value
-	}
-	return cty.ObjectVal(values)
 }

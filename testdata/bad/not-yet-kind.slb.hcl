@@ -1,3 +1,3 @@
-module "site" {
-  source = "./site"
+state {
+  backend "etcd" {}
 }

@@ -1,0 +1,2 @@
+variable "greeting" { type = string }
+variable "zone" { default = "a" }

@@ -1,0 +1,4 @@
+module "web" {
+  for_each = toset(["a", "b"])
+  source   = "./module-clash"
+}

@@ -1,0 +1,7 @@
+module "web" {
+  source = "../module-cycle"
+}
+
+module "root" {
+  source = "./.."
+}

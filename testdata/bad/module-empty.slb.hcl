@@ -1,0 +1,7 @@
+module "empty" {
+  source = "./module-empty"
+}
+
+module "gone" {
+  source = "./module-emty"
+}

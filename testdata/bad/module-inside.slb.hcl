@@ -1,0 +1,4 @@
+module "web" {
+  source = "./module-inside"
+  count  = 3
+}

@@ -1,0 +1,11 @@
+module "web" {
+  source = "./module-names"
+}
+
+module "web" {
+  source = "./module-names"
+}
+
+module "a.b" {
+  source = "./module-names"
+}

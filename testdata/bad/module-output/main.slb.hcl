@@ -1,0 +1,2 @@
+instance "a" {}
+output "addr" { value = instance.a.address }

@@ -1,0 +1,6 @@
+module "web" {
+  source = "./module-type"
+  size   = "many"
+  words  = null
+  zone   = "c"
+}
