@@ -17,6 +17,9 @@ type form struct{ single, counted, keyed bool }
 func (g *ground) forms() map[string]form {
 	all := map[string]form{}
 	for a := range g.wanted {
+		if module := spec.Module(a); module != "" {
+			all[module] = form{single: true}
+		}
 		block := spec.BlockOf(a)
 		if block == "" {
 			all[a] = form{single: true}
@@ -38,6 +41,9 @@ func (g *ground) goneBecause(r *spec.Resource, o *outcome) string {
 	block, index := r.Address, ""
 	if b := spec.BlockOf(r.Address); b != "" {
 		block, index = b, strings.TrimPrefix(r.Address, b)
+	}
+	if module := spec.Module(r.Address); module != "" && g.blocks[module] == (form{}) {
+		return module + " is not in configuration"
 	}
 	now, wanted := g.blocks[block]
 	isKey := strings.HasPrefix(index, `["`)

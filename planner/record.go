@@ -92,14 +92,13 @@ func removalOf(address string, in Input) *spec.Removal {
 	if in.Config == nil {
 		return nil
 	}
-	for ; address != ""; address = spec.Parent(address) {
-		for i := range in.Config.Removals {
-			if r := &in.Config.Removals[i]; r.From == address || r.From == spec.BlockOf(address) {
-				return r
-			}
+	var nearest *spec.Removal
+	for i := range in.Config.Removals {
+		if r := &in.Config.Removals[i]; spec.Within(address, r.From) && (nearest == nil || len(r.From) > len(nearest.From)) {
+			nearest = r
 		}
 	}
-	return nil
+	return nearest
 }
 
 // standing refuses to take from what is forgotten and runs on what it stands on.
@@ -246,7 +245,9 @@ func (in Input) movedByHand(resources []spec.Resource) ([]spec.Resource, error) 
 	renamed := spec.Renames(addresses, in.Moves)
 	var wrong problems
 	for _, m := range in.Moves {
-		moves := func(address string) bool { return address == m.From || spec.BlockOf(address) == m.From }
+		moves := func(address string) bool {
+			return address == m.From || spec.BlockOf(address) == m.From || spec.InModule(address, m.From)
+		}
 		i := slices.IndexFunc(addresses, moves)
 		switch {
 		case i < 0:
@@ -265,10 +266,8 @@ func (in Input) forgotten(resources []spec.Resource) ([]spec.Resource, error) {
 		known := false
 		for i := range resources {
 			r := &resources[i]
-			for at := r.Address; at != ""; at = spec.Parent(at) {
-				if !r.Forgotten && (at == a || spec.BlockOf(at) == a) {
-					r.Forgotten, r.PreventDestroy, known = true, false, true
-				}
+			if !r.Forgotten && spec.Within(r.Address, a) {
+				r.Forgotten, r.PreventDestroy, known = true, false, true
 			}
 		}
 		if !known {

@@ -11,14 +11,14 @@ import (
 )
 
 // expand resolves addresses as a user gives them. The address of a block with
-// count or for_each means all of its resources.
+// count or for_each means all of its resources, that of a module all that there is in it.
 func (g *ground) expand(flag string, asked []string) ([]string, error) {
 	var found []string
 	var wrong problems
 	for _, a := range asked {
 		before := len(found)
 		for _, known := range g.addresses {
-			if known == a || spec.BlockOf(known) == a {
+			if known == a || spec.BlockOf(known) == a || spec.InModule(known, a) {
 				found = append(found, known)
 			}
 		}

@@ -193,6 +193,12 @@ func Module(address string) string {
 	return module
 }
 
+// InModule reports whether a resource is in a module, or in one of those that a module
+// block with count or for_each makes.
+func InModule(address, module string) bool {
+	return strings.HasPrefix(module, moduleRoot+".") && Within(address, module) && Within(Module(address), module)
+}
+
 // Within reports whether an address is another one, one of its block's with count or
 // for_each, or of something that lies in it.
 func Within(address, of string) bool {

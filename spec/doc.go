@@ -13,6 +13,11 @@
 // runtime first, then count and for_each, then the allocation of addresses, then
 // everything else. It reads files and nothing more: no state, no socket, no clock.
 //
+// A module is a scope of names (type module): the configuration's own, and one for each of
+// what module blocks stand for. Their folders are read and declared once, before anything
+// is evaluated; the addresses of resources begin with the module that they are in, and
+// nothing outside of this package takes addresses apart.
+//
 // Each kind of resource is one table of attributes (type block). Decoding, range
 // checks, defaults, the recorded form, the JSON Schema, "not supported yet" and
 // "did you mean" all come out of that table. The types of hcl and cty do not leave

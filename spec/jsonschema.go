@@ -12,6 +12,10 @@ func JSONSchema() []byte {
 		"variable": labelled(1, map[string]any{"type": "object"}),
 		"output":   labelled(1, map[string]any{"type": "object", "required": []string{"value"}}),
 		"locals":   map[string]any{"type": "object"},
+		moduleRoot: labelled(1, map[string]any{
+			"type": "object", "required": []string{"source"},
+			"properties": map[string]any{"source": map[string]any{"type": "string", "pattern": `^\.\.?(/|$)`}},
+		}),
 	}
 	for _, k := range resourceKinds {
 		if k.parent == nil {

@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"net/netip"
 	"os"
 	"path/filepath"
 	"strings"
@@ -364,4 +365,83 @@ func TestModuleLimits(t *testing.T) {
 	files["main.slb.hcl"] = blocks.String()
 	_, diags = loadFiles(t, files)
 	wantSummary(t, diags, "Too many module folders", "1000")
+}
+
+func TestModuleAddresses(t *testing.T) {
+	for _, c := range []struct{ address, module, block, around string }{
+		{`instance.a`, "", "", ""},
+		{`instance.a[0]`, "", "instance.a", ""},
+		{`dns_zone["a.test"]`, "", "", ""},
+		{`dns_zone["a.test"][0]`, "", `dns_zone["a.test"]`, ""},
+		{`module.m`, "module.m", "", ""},
+		{`module.m["x.y[\"]"]`, `module.m["x.y[\"]"]`, "module.m", ""},
+		{`module.m["a"].module.n[1]`, `module.m["a"].module.n[1]`, `module.m["a"].module.n`, `module.m["a"]`},
+		{`module.m["a.b"].instance.a["c"]`, `module.m["a.b"]`, `module.m["a.b"].instance.a`, `module.m["a.b"]`},
+		{`module.m[0].dns_zone["a.test"]`, `module.m[0]`, "", `module.m[0]`},
+		{`module.m.load_balancer.b.listener["tcp:80"]`, "module.m", "", "module.m"},
+	} {
+		if got := [3]string{Module(c.address), BlockOf(c.address), outer(c.address)}; got != [3]string{c.module, c.block, c.around} {
+			t.Errorf("%s: module, block, outer = %q", c.address, got)
+		}
+		if address, _, err := CanonicalAddress(c.address); address != c.address && c.block != `dns_zone["a.test"]` {
+			t.Errorf("CanonicalAddress(%s) = %s, %v", c.address, address, err)
+		}
+	}
+	for of, want := range map[string][2]bool{ // within it, and in it as a module
+		`module.m["a"].instance.web[0]`: {true, false}, `module.m["a"].instance.web`: {true, false},
+		`module.m["a"]`: {true, true}, `module.m`: {true, true}, `module.m["b"]`: {false, false}, `module`: {true, false}, `module.m["a"].instance.we`: {false, false},
+	} {
+		const address = `module.m["a"].instance.web[0]`
+		if got := [2]bool{Within(address, of), InModule(address, of)}; got != want {
+			t.Errorf("%s within and in %s: %v", address, of, got)
+		}
+	}
+	if NewID("module.m.load_balancer.b", 0)[:3] != "lb-" || NewID(`module.m.load_balancer.b.listener["tcp:80"]`, 0)[:3] != "ls-" {
+		t.Error("ids do not begin as their kinds do")
+	}
+}
+
+// What moves into a module and out of it takes its id and its address along.
+func TestModuleMoves(t *testing.T) {
+	before := mustLoadFiles(t, map[string]string{
+		"main.slb.hcl":   "instance \"first\" {}\ninstance \"a\" {}\nmodule \"m\" {\n  source = \"./m\"\n  count = 2\n}\n",
+		"m/main.slb.hcl": "instance \"x\" {}\n",
+	})
+	recorded := Recorded{Addresses: map[string]netip.Addr{}, IDs: map[string]string{}}
+	for _, i := range before.Instances {
+		recorded.Addresses[i.Address], recorded.IDs[i.Address] = i.IP, i.ID
+	}
+	after := mustLoadFiles(t, map[string]string{
+		"main.slb.hcl": `
+module "n" {
+  source = "./m"
+  for_each = toset(["a", "b"])
+}
+module "one" { 
+  source = "./m"
+}
+moved {
+  from = instance.a
+  to   = module.n["a"].instance.x
+}
+moved {
+  from = module.m[0]
+  to   = module.n["b"]
+}
+moved {
+  from = module.m[1]
+  to   = module.one
+}
+removed { from = instance.first }
+`,
+		"m/main.slb.hcl": "instance \"x\" {}\n",
+	}, func(o *Options) { o.Recorded = recorded })
+	for from, to := range map[string]string{
+		"instance.a": `module.n["a"].instance.x`, `module.m[0].instance.x`: `module.n["b"].instance.x`, `module.m[1].instance.x`: "module.one.instance.x",
+	} {
+		old, moved := before.Instance(from), after.Instance(to)
+		if moved == nil || moved.ID != old.ID || moved.IP != old.IP {
+			t.Errorf("%s is not what %s was: %+v", to, from, moved)
+		}
+	}
 }

@@ -201,7 +201,7 @@ func TestJSONSchema(t *testing.T) {
 		t.Fatal(err)
 	}
 	properties := schema["properties"].(map[string]any)
-	if got, want := sortedKeys(properties), []string{"acl", "ca_certificate", "certificate", "dns_zone", "instance", "load_balancer", "locals", "moved", "output", "removed", "runtime",
+	if got, want := sortedKeys(properties), []string{"acl", "ca_certificate", "certificate", "dns_zone", "instance", "load_balancer", "locals", "module", "moved", "output", "removed", "runtime",
 		"server_group", "simulation", "test", "tls_cipher_policy", "variable"}; !slices.Equal(got, want) {
 		t.Errorf("top level: %v", got)
 	}

@@ -190,11 +190,15 @@ func (s *session) applySaved(path string, f planFlags, do execution) (err error)
 	if g.seen, err = g.runtime.Observe(s.ctx); err != nil {
 		return err
 	}
-	varFiles, err := filesOf(saved.Fingerprint.Variables)
+	modules, err := following(saved.Fingerprint.Configuration)
 	if err != nil {
 		return err
 	}
-	now, err := fingerprint(g.store, g.state, g.seen, varFiles)
+	varFiles, err := following(saved.Fingerprint.Variables)
+	if err != nil {
+		return err
+	}
+	now, err := fingerprint(g.store, g.state, g.seen, modules, varFiles)
 	if err != nil {
 		return err
 	}

@@ -16,17 +16,13 @@ import (
 
 // fingerprint takes the digests of what a plan was made from, or of the same
 // things now. They are keyed with the folder's secret, as there may be sensitive values in
-// files and variables that are easy to guess.
-func fingerprint(store *state.Store, st *state.State, seen planner.Observed, varFiles []string) (planner.Fingerprint, error) {
+// files and variables that are easy to guess. Modules are the folders of modules.
+func fingerprint(store *state.Store, st *state.State, seen planner.Observed, modules, varFiles []string) (planner.Fingerprint, error) {
 	key, err := store.Key()
 	if err != nil {
 		return planner.Fingerprint{}, err
 	}
-	files, err := configurationFiles()
-	if err != nil {
-		return planner.Fingerprint{}, err
-	}
-	configuration, err := digest(key, files, nil)
+	configuration, err := configurationDigest(key, modules)
 	if err != nil {
 		return planner.Fingerprint{}, err
 	}
@@ -35,6 +31,25 @@ func fingerprint(store *state.Store, st *state.State, seen planner.Observed, var
 		return planner.Fingerprint{}, err
 	}
 	return planner.Fingerprinted(configuration, variables, st, seen)
+}
+
+// configurationDigest covers the files of the configuration and of its modules. The folders
+// of the modules follow the digest, so that apply can take it again: as long as these files
+// are the same, there are no other modules.
+func configurationDigest(key []byte, modules []string) (string, error) {
+	files, err := configurationFiles()
+	if err != nil {
+		return "", err
+	}
+	for _, folder := range modules {
+		inside, err := filesIn(folder)
+		if err != nil {
+			return "", err
+		}
+		files = append(files, inside...)
+	}
+	sum, err := digest(key, files, nil)
+	return followed(sum, modules), err
 }
 
 // variablesDigest covers every source of variables that can move: the environment
@@ -49,24 +64,29 @@ func variablesDigest(key []byte, environ, files []string) (string, error) {
 	}
 	slices.Sort(settings)
 	sum, err := digest(key, files, settings)
-	for _, f := range files {
-		sum += " " + url.PathEscape(f)
-	}
-	return sum, err
+	return followed(sum, files), err
 }
 
-// filesOf returns the files that a digest by variablesDigest covers.
-func filesOf(variables string) ([]string, error) {
-	words := strings.Fields(variables)
-	var files []string
-	for _, w := range words[min(1, len(words)):] {
-		f, err := url.PathUnescape(w)
-		if err != nil {
-			return nil, fmt.Errorf("saved plan: variable file %q: %w", w, err)
-		}
-		files = append(files, f)
+// followed writes names behind a digest.
+func followed(sum string, names []string) string {
+	for _, name := range names {
+		sum += " " + url.PathEscape(name)
 	}
-	return files, nil
+	return sum
+}
+
+// following returns the names behind a digest.
+func following(sum string) ([]string, error) {
+	words := strings.Fields(sum)
+	var names []string
+	for _, w := range words[min(1, len(words)):] {
+		name, err := url.PathUnescape(w)
+		if err != nil {
+			return nil, fmt.Errorf("saved plan: the name %q: %w", w, err)
+		}
+		names = append(names, name)
+	}
+	return names, nil
 }
 
 // digest is over names and contents of files, and some words. A file that is gone

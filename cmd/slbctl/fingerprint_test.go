@@ -61,18 +61,18 @@ func TestVariablesDigest(t *testing.T) {
 		}
 	}
 
-	files, err := filesOf(first)
+	files, err := following(first)
 	if diff := cmp.Diff([]string{file}, files); err != nil || diff != "" {
-		t.Errorf("filesOf: %v\n%s", err, diff)
+		t.Errorf("following: %v\n%s", err, diff)
 	}
-	if files, err := filesOf(take(nil)); err != nil || len(files) != 0 {
-		t.Errorf("filesOf without files: %q, %v", files, err)
+	if files, err := following(take(nil)); err != nil || len(files) != 0 {
+		t.Errorf("following without files: %q, %v", files, err)
 	}
-	if files, err := filesOf(""); err != nil || len(files) != 0 {
-		t.Errorf("filesOf of nothing: %q, %v", files, err)
+	if files, err := following(""); err != nil || len(files) != 0 {
+		t.Errorf("following of nothing: %q, %v", files, err)
 	}
-	if _, err := filesOf("sha256:0 %zz"); err == nil || !strings.Contains(err.Error(), "%zz") {
-		t.Errorf("filesOf of a broken name: %v", err)
+	if _, err := following("sha256:0 %zz"); err == nil || !strings.Contains(err.Error(), "%zz") {
+		t.Errorf("following of a broken name: %v", err)
 	}
 }
 

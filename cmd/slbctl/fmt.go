@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"github.com/aymanbagabas/go-udiff"
 
@@ -18,6 +20,8 @@ type fmtCmd struct {
 	Files []string `arg:"" optional:"" name:"file" help:"Files or folders; - is standard input. Without any, the folder's *.slb.hcl."`
 	Check bool     `help:"Write nothing; exit with 2 when a file would change."`
 	Diff  bool     `help:"Show what changes."`
+
+	Recursive bool `help:"Also the files in the folders inside."`
 }
 
 func (c *fmtCmd) Run(s *session) error {
@@ -48,11 +52,12 @@ func (c *fmtCmd) Run(s *session) error {
 }
 
 func (c *fmtCmd) files() ([]string, error) {
-	if len(c.Files) == 0 {
-		return filepath.Glob("*.slb.hcl")
+	given := c.Files
+	if len(given) == 0 {
+		given = []string{"."}
 	}
 	var files []string
-	for _, name := range c.Files {
+	for _, name := range given {
 		info, err := os.Stat(name)
 		switch {
 		case err != nil:
@@ -61,13 +66,29 @@ func (c *fmtCmd) files() ([]string, error) {
 			files = append(files, name)
 			continue
 		}
-		inside, err := filepath.Glob(filepath.Join(name, "*.slb.hcl"))
+		inside, err := c.inFolder(name)
 		if err != nil {
 			return nil, err
 		}
 		files = append(files, inside...)
 	}
 	return files, nil
+}
+
+// inFolder lists the files in a folder; those of hidden folders are nobody's to format.
+func (c *fmtCmd) inFolder(folder string) (files []string, err error) {
+	err = filepath.WalkDir(folder, func(path string, e fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case e.IsDir() && path != folder && (!c.Recursive || strings.HasPrefix(e.Name(), ".")):
+			return fs.SkipDir
+		case !e.IsDir() && strings.HasSuffix(path, ".slb.hcl"):
+			files = append(files, path)
+		}
+		return nil
+	})
+	return files, err
 }
 
 func (c *fmtCmd) standardInput(s *session) error {

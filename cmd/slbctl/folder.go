@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	goruntime "runtime"
 	"strconv"
+	"strings"
 	"time"
 
 	"slbctl/planner"
@@ -101,14 +102,21 @@ func hasConfiguration() (bool, error) {
 	return len(names) > 0, err
 }
 
-func configurationFiles() ([]string, error) {
+func configurationFiles() ([]string, error) { return filesIn(".") }
+
+// filesIn lists the files of a configuration or a module.
+func filesIn(folder string) ([]string, error) {
+	entries, err := os.ReadDir(folder)
+	if err != nil && !os.IsNotExist(err) {
+		return nil, err
+	}
 	var all []string
-	for _, pattern := range []string{"*.slb.hcl", "*.slb.json"} {
-		names, err := filepath.Glob(pattern)
-		if err != nil {
-			return nil, err
+	for _, suffix := range []string{".slb.hcl", ".slb.json"} {
+		for _, e := range entries {
+			if strings.HasSuffix(e.Name(), suffix) {
+				all = append(all, filepath.Join(folder, e.Name()))
+			}
 		}
-		all = append(all, names...)
 	}
 	return all, nil
 }

@@ -149,6 +149,7 @@ var pages = map[string]page{
 		examples: []string{
 			"slbctl fmt                list and rewrite what differs",
 			"slbctl fmt -check -diff   write nothing, show it, exit code 2 (CI)",
+			"slbctl fmt -recursive     the folders of modules, too",
 			"slbctl fmt -              standard input to standard output",
 		}},
 	"state":      {examples: []string{"slbctl state list", "slbctl state show instance.ECS01", "slbctl state pull > backup.json"}},

@@ -126,7 +126,11 @@ func hasSensitive(outputs []spec.Output) bool {
 
 // save writes a plan with the digests of everything that it was made from.
 func (g *ground) save(plan *planner.Plan, path string, v variableFlags) error {
-	now, err := fingerprint(g.store, g.state, g.seen, v.VarFile)
+	var modules []string
+	if g.config != nil {
+		modules = g.config.ModuleFolders
+	}
+	now, err := fingerprint(g.store, g.state, g.seen, modules, v.VarFile)
 	if err != nil {
 		return err
 	}

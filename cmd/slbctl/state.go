@@ -3,6 +3,7 @@ package main
 import (
 	"errors"
 	"fmt"
+	"slices"
 
 	"slbctl/planner"
 	"slbctl/spec"
@@ -55,14 +56,7 @@ func (c *stateListCmd) Run(s *session) error {
 
 // within says whether a resource is one of the named ones, or inside one.
 func within(address string, named []string) bool {
-	for ; address != ""; address = spec.Parent(address) {
-		for _, n := range named {
-			if n == address {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(named, func(n string) bool { return spec.Within(address, n) })
 }
 
 type stateShowCmd struct {

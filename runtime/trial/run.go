@@ -170,7 +170,7 @@ func (k *checker) server(wanted string) {
 // plainServer is a server without the port that tells two of one instance apart, where
 // the instance is meant.
 func plainServer(name, wanted string) string {
-	if strings.HasPrefix(name, wanted+":") && strings.HasPrefix(wanted, "instance.") {
+	if kind, _ := spec.ParseAddress(wanted); kind == "instance" && strings.HasPrefix(name, wanted+":") { // a foreign server is no address
 		return wanted
 	}
 	return name
