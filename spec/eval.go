@@ -14,6 +14,19 @@ type scope struct {
 	module *module         // whose variables, locals and blocks
 	turn   *turn           // whose count and each; nil outside of blocks that may have them
 	refs   map[string]bool // collects the addresses of the resources that were used
+	group  cty.Value       // what count or each stands for, built when first asked for
+}
+
+// repetition is what count or each stands for.
+func (s *scope) repetition() cty.Value {
+	switch t := s.turn; {
+	case s.group != cty.NilVal:
+	case t.of.count != nil:
+		s.group = cty.ObjectVal(map[string]cty.Value{"index": t.key})
+	default:
+		s.group = cty.ObjectVal(map[string]cty.Value{"key": t.key, "value": t.each})
+	}
+	return s.group
 }
 
 // record adds a used resource.
@@ -29,6 +42,9 @@ func (l *loader) eval(expr hcl.Expression, s *scope) (cty.Value, bool) {
 	return l.evalWith(expr, s, true)
 }
 
+// plainRoots begin references to what is at hand, which take no context to evaluate.
+var plainRoots = map[string]bool{"var": true, "local": true, "count": true, "each": true}
+
 // evalIdentity evaluates an expression of which only the identity of resources
 // is of interest, so that naming an instance does not evaluate it.
 func (l *loader) evalIdentity(expr hcl.Expression, s *scope) (cty.Value, bool) {
@@ -39,6 +55,14 @@ func (l *loader) evalWith(expr hcl.Expression, s *scope, whole bool) (cty.Value,
 	if literal, ok := expr.(*hclsyntax.TemplateExpr); ok && literal.IsStringLiteral() {
 		v, _ := literal.Value(nil)
 		return v, true
+	}
+	if t, ok := expr.(*hclsyntax.ScopeTraversalExpr); ok && len(t.Traversal) == 2 && plainRoots[t.Traversal.RootName()] {
+		ref, ok := l.resolve(t.Traversal, s.module)
+		if !ok {
+			return cty.DynamicVal, false
+		}
+		v, _, ok := l.plainValue(ref, s)
+		return v, ok
 	}
 	ctx, ok := l.context(expr.Variables(), expr, s, whole)
 	if !ok {
@@ -72,24 +96,29 @@ func (l *loader) context(variables []hcl.Traversal, expr hcl.Expression, s *scop
 	}
 	ok = e.fetch() && ok
 	ctx := l.base.NewChild()
-	ctx.Variables = make(map[string]cty.Value, len(e.values))
+	ctx.Variables = make(map[string]cty.Value, len(e.values)+1)
 	for root, group := range e.values {
 		ctx.Variables[root] = cty.ObjectVal(group)
+	}
+	if e.repeats != "" {
+		ctx.Variables[e.repeats] = s.repetition()
 	}
 	return ctx, ok
 }
 
 // environment collects what one expression refers to.
 type environment struct {
-	l      *loader
-	scope  *scope
-	expr   hcl.Expression // nil when there is not just one
-	whole  bool           // naming a resource needs all of it, not only its identity
-	needs  []need
-	inner  []lookup // references to listeners and records
-	calls  []moduleNeed
-	size   int // of what is computed, as often as it is referred to
-	values map[string]map[string]cty.Value
+	l     *loader
+	scope *scope
+	expr  hcl.Expression // nil when there is not just one
+	whole bool           // naming a resource needs all of it, not only its identity
+	needs []need
+	inner []lookup // references to listeners and records
+	calls []moduleNeed
+	// repeats is the root of references to what repeats the block: count or each.
+	repeats string
+	size    int // of what is computed, as often as it is referred to
+	values  map[string]map[string]cty.Value
 }
 
 // need says whether an expression needs a block's resources whole or only what
@@ -115,7 +144,11 @@ func (e *environment) plain(ref lookup) bool {
 	if !ok || !e.grow(size, ref.rng) {
 		return false
 	}
-	e.add(ref.root, ref.name, v)
+	if ref.root == "count" || ref.root == "each" {
+		e.repeats = ref.root
+	} else {
+		e.add(ref.root, ref.name, v)
+	}
 	return true
 }
 
@@ -259,13 +292,15 @@ func (l *loader) repetition(ref lookup, t *turn) (cty.Value, bool) {
 		l.reports.error(ref.rng, "No "+ref.root+" here", "This block has "+repeatWord(map[bool]string{true: "count", false: "each"}[counted])+
 			", not "+repeatWord(ref.root)+".", "")
 		return cty.DynamicVal, false
-	case ref.name == "value":
-		if !t.each.IsWhollyKnown() && l.allocated {
-			l.rebind(t.of)
-		}
-		return t.each, true
+	case counted:
+		return t.key, true
+	case t.of.waits && l.allocated: // before it gets into a group
+		l.rebind(t.of)
 	}
-	return t.key, true
+	if ref.name == "key" {
+		return t.key, true
+	}
+	return t.each, true
 }
 
 func repeatWord(root string) string {

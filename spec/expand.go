@@ -26,6 +26,7 @@ type repeated struct {
 
 	state progress // of the expansion
 	turns []*turn
+	waits bool            // some values of for_each are not known before addresses are
 	refs  map[string]bool // of count and for_each
 }
 
@@ -124,7 +125,7 @@ func (l *loader) repeatAll(r *repeated, b *bound, grow func(key, each cty.Value)
 		if !ok || !l.take(b, v.LengthInt(), r.forEach.Range()) {
 			return false
 		}
-		r.turns = make([]*turn, 0, v.LengthInt())
+		r.turns, r.waits = make([]*turn, 0, v.LengthInt()), !v.IsWhollyKnown()
 		for it := v.ElementIterator(); it.Next(); {
 			key, value := it.Element()
 			if v.Type().IsListType() {
@@ -274,6 +275,7 @@ func (l *loader) validKey(key cty.Value, rng hcl.Range) bool {
 // rebind evaluates for_each again once addresses are allocated, for values that
 // had to wait for them. The keys are the same: they were known.
 func (l *loader) rebind(r *repeated) {
+	r.waits = false
 	v, ok := l.eval(r.forEach, &scope{module: r.module})
 	if !ok {
 		return

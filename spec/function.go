@@ -13,9 +13,9 @@ import (
 	"github.com/hashicorp/hcl/v2/ext/tryfunc"
 	ctyyaml "github.com/zclconf/go-cty-yaml"
 	"github.com/zclconf/go-cty/cty"
-	"github.com/zclconf/go-cty/cty/convert"
 	"github.com/zclconf/go-cty/cty/function"
 	"github.com/zclconf/go-cty/cty/function/stdlib"
+	ctyjson "github.com/zclconf/go-cty/cty/json"
 )
 
 // mark distinguishes sensitive values.
@@ -332,7 +332,7 @@ func boundedFormat(f function.Function) function.Function {
 }
 
 // boundedDecode refuses nesting that would overflow the stack of a decoder.
-func boundedDecode(f function.Function) function.Function {
+func boundedDecode(f function.Function, decode func(text string, result cty.Type) (cty.Value, error)) function.Function {
 	return function.New(&function.Spec{
 		Params: f.Params(),
 		Type: func(args []cty.Value) (cty.Type, error) {
@@ -345,18 +345,18 @@ func boundedDecode(f function.Function) function.Function {
 			return f.ReturnTypeForValues(args)
 		},
 		Impl: func(args []cty.Value, result cty.Type) (cty.Value, error) {
-			v, err := f.Call(args)
-			if err != nil {
-				return v, err
-			}
-			return convert.Convert(v, result)
+			return decode(args[0].AsString(), result)
 		},
 	})
 }
 
 var (
-	jsonDecodeFunc = boundedDecode(stdlib.JSONDecodeFunc)
-	yamlDecodeFunc = boundedDecode(ctyyaml.YAMLDecodeFunc)
+	jsonDecodeFunc = boundedDecode(stdlib.JSONDecodeFunc, func(text string, result cty.Type) (cty.Value, error) {
+		return ctyjson.Unmarshal([]byte(text), result)
+	})
+	yamlDecodeFunc = boundedDecode(ctyyaml.YAMLDecodeFunc, func(text string, result cty.Type) (cty.Value, error) {
+		return ctyyaml.Standard.Unmarshal([]byte(text), result)
+	})
 )
 
 // bracketDepth bounds how deep brackets nest, counting those in strings too.
