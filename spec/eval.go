@@ -258,8 +258,13 @@ func (s *scope) use(ref *lookup) {
 	if ref.computed {
 		return
 	}
-	for _, o := range ref.def.objects {
-		if &o.turn != s.turn && (ref.key == cty.NilVal || keyEquals(o.key, ref.key)) {
+	objects := ref.def.objects
+	if ref.key != cty.NilVal {
+		at := ref.def.find(ref.key)
+		objects = objects[max(at, 0) : at+1]
+	}
+	for _, o := range objects {
+		if &o.turn != s.turn {
 			s.record(o.address)
 		}
 	}

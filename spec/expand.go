@@ -3,6 +3,7 @@ package spec
 import (
 	"fmt"
 	"maps"
+	"math/big"
 	"net/netip"
 	"slices"
 	"strings"
@@ -24,10 +25,33 @@ type repeated struct {
 	count   hcl.Expression
 	forEach hcl.Expression
 
-	state progress // of the expansion
-	turns []*turn
-	waits bool            // some values of for_each are not known before addresses are
-	refs  map[string]bool // of count and for_each
+	state  progress // of the expansion
+	turns  []*turn
+	places map[string]int  // of the keys of for_each, made when first asked for
+	waits  bool            // some values of for_each are not known before addresses are
+	refs   map[string]bool // of count and for_each
+}
+
+// find is the place of a known key among the turns, or -1.
+func (r *repeated) find(key cty.Value) int {
+	switch {
+	case r.count != nil && key.Type() == cty.Number:
+		i, exact := key.AsBigFloat().Int64()
+		if exact == big.Exact && 0 <= i && i < int64(len(r.turns)) {
+			return int(i)
+		}
+	case r.forEach != nil && key.Type() == cty.String:
+		if r.places == nil {
+			r.places = make(map[string]int, len(r.turns))
+			for i, t := range r.turns {
+				r.places[t.key.AsString()] = i
+			}
+		}
+		if i, ok := r.places[key.AsString()]; ok {
+			return i
+		}
+	}
+	return -1
 }
 
 // turn is one of what such a block stands for.

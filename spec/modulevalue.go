@@ -49,10 +49,12 @@ func (e *environment) fetchModules() bool {
 			e.add(moduleRoot, n.call.name, v)
 			named[n.call] = nil
 		}
-		for _, m := range n.call.modules {
-			if n.key != cty.NilVal && !keyEquals(m.key, n.key) {
-				continue
-			}
+		modules := n.call.modules
+		if n.key != cty.NilVal {
+			at := n.call.find(n.key)
+			modules = modules[max(at, 0) : at+1]
+		}
+		for _, m := range modules {
 			for _, name := range n.outputs {
 				r := e.l.output(m, m.outputs[name], n.rng)
 				r.use(e.scope)

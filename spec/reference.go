@@ -168,7 +168,7 @@ func (l *loader) checkReference(ref *lookup) bool {
 		l.reports.error(ref.rng, "Missing index", fmt.Sprintf("%s stands for %d %s.", address, len(block.turns), ref.things()),
 			fmt.Sprintf("Write %s%s.%s for one, %s[*].%s for all.", address, block.exampleKey(), ref.attr, address, ref.attr))
 		return false
-	case ref.key != cty.NilVal && !ref.many && !block.hasKey(ref.key):
+	case ref.key != cty.NilVal && !ref.many && block.find(ref.key) < 0:
 		l.unknownKey(ref, address)
 		return false
 	}
@@ -243,9 +243,6 @@ func (l *loader) unknownInner(ref *lookup, owner, name string, names []string) {
 	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s[%q].", owner, name), hint)
 }
 
-func (r *repeated) hasKey(key cty.Value) bool {
-	return slices.ContainsFunc(r.turns, func(t *turn) bool { return keyEquals(t.key, key) })
-}
 
 // things are what a reference to a block means.
 func (ref *lookup) things() string {
@@ -338,7 +335,7 @@ func (l *loader) constantKey(ref *lookup, key hclsyntax.Expression, s *scope) {
 	}
 	v, diags := key.Value(ctx)
 	v, _ = v.Unmark()
-	if !diags.HasErrors() && v.IsKnown() && !v.IsNull() && ref.block().hasKey(v) {
+	if !diags.HasErrors() && v.IsKnown() && !v.IsNull() && ref.block().find(v) >= 0 {
 		ref.key, ref.computed = v, false
 	}
 }
@@ -372,6 +369,3 @@ func attrName(step hcl.Traverser) string {
 	return ""
 }
 
-func keyEquals(a, b cty.Value) bool {
-	return a != cty.NilVal && b != cty.NilVal && a.Type() == b.Type() && a.RawEquals(b)
-}
