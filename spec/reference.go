@@ -243,7 +243,6 @@ func (l *loader) unknownInner(ref *lookup, owner, name string, names []string) {
 	l.reports.error(ref.rng, "Reference to nothing", fmt.Sprintf("There is no %s[%q].", owner, name), hint)
 }
 
-
 // things are what a reference to a block means.
 func (ref *lookup) things() string {
 	if ref.call != nil {
@@ -368,4 +367,3 @@ func attrName(step hcl.Traverser) string {
 	}
 	return ""
 }
-
