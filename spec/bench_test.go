@@ -31,7 +31,8 @@ func BenchmarkLoad1000Blocks(b *testing.B) { benchmarkLoad(b, blocks(1000)) }
 
 func BenchmarkLoad5000Count(b *testing.B) { benchmarkLoad(b, counted(5000)) }
 
-// BenchmarkLoad5000References lets every resource refer to the block's others.
+// BenchmarkLoad5000References refers to all resources of a block at once, to some of them
+// by a computed index, and to each by its own.
 func BenchmarkLoad5000References(b *testing.B) {
 	benchmarkLoad(b, counted(5000)+`
 dns_zone "a.test" {
@@ -43,6 +44,10 @@ dns_zone "a.test" {
 }
 server_group "all" {
   backend { instance = instance.web }
+}
+server_group "each" {
+  count = 5000
+  backend { instance = instance.web[count.index] }
 }
 `)
 }

@@ -68,7 +68,7 @@ func (l *loader) checkEndpoints(c *Config) {
 	}
 	for _, i := range c.Instances {
 		for _, p := range i.Ports {
-			claim(i.IP, p, i.Protocol == ProtocolUDPEcho, i.Address, l.objects[i.Address].site.at("ports"))
+			claim(i.IP, p, i.Protocol == ProtocolUDPEcho, i.Address, l.objects[i.Address].def.portsAt())
 		}
 	}
 	for _, lb := range c.LoadBalancers {

@@ -96,12 +96,13 @@ func newReports() *reports {
 
 // place is where a top-level block begins and ends, in bytes.
 type place struct {
-	block *hcl.Block
-	end   int
+	kind       string
+	labels     []string
+	begin, end int
 }
 
 func (r *reports) place(file string, block *hcl.Block, end int) {
-	r.places[file] = append(r.places[file], place{block, end})
+	r.places[file] = append(r.places[file], place{block.Type, block.Labels, block.DefRange.Start.Byte, end})
 }
 
 // hide keeps the source of a secret out of every snippet.

@@ -69,11 +69,20 @@ type definition struct {
 	dynamic bool // the body has dynamic blocks, or is JSON
 	broken  bool // the body cannot be decoded
 	objects []*object
+	ports   hcl.Range // where these are written; none when they are not
 
 	// What the block stands for in expressions, built when first asked for:
 	// before addresses are allocated, early attributes only, everything.
 	pending, identity, whole cty.Value
 	traced                   [2]cty.Value // identity and whole
+}
+
+// portsAt is the place of the ports of an instance.
+func (def *definition) portsAt() hcl.Range {
+	if def.ports.Empty() {
+		return def.block.DefRange
+	}
+	return def.ports
 }
 
 // object is one resource.
@@ -89,7 +98,6 @@ type object struct {
 
 	state  progress
 	target any
-	site   *site
 }
 
 // scope is what the expressions of a resource see.
@@ -368,12 +376,14 @@ func (l *loader) decodeObject(o *object) bool {
 	if !ok {
 		return false
 	}
-	o.site = d.block(def.kind.block, body, nil, o.target, def.block.DefRange, def.block.LabelRanges)
+	d.block(def.kind.block, body, nil, o.target, def.block.DefRange, def.block.LabelRanges)
 	if def.kind.ip != nil {
 		ip, pinned := def.kind.ip(o.target)
 		*ip, *pinned = o.ip, o.pinned
 	}
 	meta.Refs = sortedKeys(d.scope.refs)
-	o.site.children = nil // only the checks of the block itself ask for them
+	if d.ok && len(def.turns) == 1 && def.module == l.root {
+		def.block.Body = nil // what is written out takes more memory than what it says
+	}
 	return d.ok
 }

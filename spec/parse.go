@@ -275,6 +275,9 @@ func (l *loader) declareResource(m *module, k *kind, block *hcl.Block) {
 		return
 	}
 	def := &definition{kind: k, name: name, dynamic: isDynamic(block.Body)}
+	if a := argument(block.Body, "ports"); a != nil {
+		def.ports = a.Expr.Range()
+	}
 	def.repeated = repeatable(m, formatAddress(k.name, name), block)
 	m.definitions[k.name][name] = def
 	switch {

@@ -106,12 +106,12 @@ func (r *reports) written(name string) [][2]int {
 // context names the top-level block around a range.
 func (r *reports) context(rng hcl.Range) *string {
 	places := r.places[rng.Filename]
-	i, _ := slices.BinarySearchFunc(places, rng.Start.Byte+1, func(p place, at int) int { return p.block.DefRange.Start.Byte - at })
+	i, _ := slices.BinarySearchFunc(places, rng.Start.Byte+1, func(p place, at int) int { return p.begin - at })
 	if i == 0 || places[i-1].end < rng.Start.Byte {
 		return nil
 	}
-	title := places[i-1].block.Type
-	for _, label := range places[i-1].block.Labels {
+	title := places[i-1].kind
+	for _, label := range places[i-1].labels {
 		title += fmt.Sprintf(" %q", label)
 	}
 	return &title
