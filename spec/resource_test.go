@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/google/go-cmp/cmp/cmpopts"
@@ -300,5 +301,25 @@ func TestLookups(t *testing.T) {
 	}
 	if c.Instance("instance.web[12]") != nil || c.Instance("") != nil || c.ServerGroup("x") != nil || c.LoadBalancer("x") != nil {
 		t.Error("found what is not there")
+	}
+}
+
+// Each of many resources may name one of as many others: that is looked up, not looked for.
+func TestKeyedReferencesOfMany(t *testing.T) {
+	began := time.Now()
+	mustLoadErrors(t, `
+runtime { network = "127.0.0.0/8" }
+locals { all = { for i in setproduct(range(100), range(100)) : "${i[0]}-${i[1]}" => "z" } }
+instance "web" {
+  for_each = local.all
+  zone     = each.value
+}
+server_group "one" {
+  for_each = local.all
+  backend { instance = instance.web[each.key] }
+}
+`)
+	if took := time.Since(began); took > 15*time.Second {
+		t.Errorf("10,000 references take %v", took)
 	}
 }
