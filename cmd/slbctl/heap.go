@@ -11,8 +11,8 @@ import (
 const planHeap = 45 << 20
 
 // letHeapGrow has the collector run seldom: a plan lives for a fraction of a second, and
-// most of what it makes is used to its end. The heap may grow to planHeap, and beyond it to
-// twice what is in use: a fixed bound would have the collector run all the time there. An
+// most of what it makes is used to its end. The heap may grow to planHeap, and where most of
+// that is in use to twice that: a fixed bound would have the collector run all the time. An
 // apply lifts the bound, for it holds the documents of the change as well.
 func letHeapGrow() {
 	debug.SetGCPercent(400)
@@ -24,7 +24,9 @@ func letHeapGrow() {
 			return
 		}
 		metrics.Read(used)
-		debug.SetMemoryLimit(max(planHeap, 2*int64(used[0].Value.Uint64())))
+		if n := int64(used[0].Value.Uint64()); n > planHeap/4*3 {
+			debug.SetMemoryLimit(2 * n)
+		}
 		runtime.SetFinalizer(x, collected) // after the next collection again
 	}
 	runtime.SetFinalizer(new([16]byte), collected)
