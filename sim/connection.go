@@ -172,7 +172,9 @@ func (r *run) finish(c *connection, o Outcome, i int) {
 			s.latency.record(c.done - c.came)
 		}
 		if c.visits != nil && !c.baked {
-			r.bake(c, i, r.now)
+			if k := c.visits.cookie(c.visitor, c.way); k != nil {
+				r.cookies.give(p, k, c, i, r.now)
+			}
 		}
 		if r.moves != nil {
 			r.moves.see(c, p.first+i)
@@ -194,13 +196,6 @@ func (r *run) finish(c *connection, o Outcome, i int) {
 	}
 	if r.observe != nil {
 		r.tell(c, o, i)
-	}
-}
-
-// bake gives the client of a request the cookie of the server that takes it.
-func (r *run) bake(c *connection, i int, at int64) {
-	if k := c.visits.cookie(c.visitor, c.way); k != nil {
-		r.cookies.give(&r.pools[c.pool], k, c, i, at)
 	}
 }
 

@@ -241,3 +241,10 @@ func (r *run) kill(line int32) {
 		}
 	}
 }
+
+// bake gives the client of a job the cookie of the server that takes it.
+func (r *run) bake(c *connection, i int, at int64) {
+	if k := c.visits.cookie(c.visitor, c.way); k != nil {
+		r.cookies.give(&r.pools[c.pool], k, c, i, at)
+	}
+}
