@@ -8,7 +8,8 @@
 // .slbctl/runtime.sock (package control), balances (proxy), probes (health),
 // answers names (dns) and looks after the child process that holds the instances
 // (webserver). What it has committed it finds again after a crash, so it needs
-// the command line only to be changed.
+// the command line only to be changed. A process of another program takes over from it
+// without losing a connection; handover.go tells how.
 package runtime
 
 import (
