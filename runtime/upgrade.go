@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"sync"
 	"time"
 
 	"golang.org/x/sys/unix"
@@ -155,10 +156,14 @@ func (e *engine) pause() {
 	e.eachSocket(socket.Pause)
 }
 
+// eachSocket calls f for all sockets at once: each waits for a turn of every loop, and many
+// can be had in one.
 func (e *engine) eachSocket(f func(socket)) {
+	var calls sync.WaitGroup
 	for _, k := range e.sockets {
-		f(k)
+		calls.Go(func() { f(k) })
 	}
+	calls.Wait()
 }
 
 // inventory is what the successor gets.
