@@ -10,6 +10,7 @@ import (
 
 	"slbctl/runtime/balance"
 	"slbctl/runtime/netloop"
+	"slbctl/runtime/proxy"
 )
 
 // elder is a process that had this one, or one before it, as its successor and finishes
@@ -39,8 +40,12 @@ func (e *engine) join(b *bond, pid int, idle bool) {
 	e.elders = append(e.elders, o)
 	e.mu.Unlock()
 	go func() {
-		for o.reply() {
-			continue
+		for {
+			rest, ok := o.reply()
+			if !ok {
+				break
+			}
+			e.credit(rest)
 		}
 		o.conn.Close()
 		e.mu.Lock()
@@ -50,8 +55,19 @@ func (e *engine) join(b *bond, pid int, idle bool) {
 	}()
 }
 
-// reply takes what an elder says, and reports false when that has ended.
-func (o *elder) reply() bool {
+// credit adds what an elder has counted to what this process has.
+func (e *engine) credit(rest map[string]proxy.Record) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	for address, r := range rest {
+		if l := e.listeners[address]; l != nil {
+			l.handler.Credit(r)
+		}
+	}
+}
+
+// reply takes what an elder says, and is not ok when that has ended.
+func (o *elder) reply() (rest map[string]proxy.Record, ok bool) {
 	var r reply
 	err := o.hear(forever, &r)
 	o.mu.Lock()
@@ -66,7 +82,7 @@ func (o *elder) reply() bool {
 			delete(o.orders, id)
 		}
 	}
-	return err == nil
+	return r.Rest, err == nil
 }
 
 // give has it carry out an order. The channel is closed when that is done.

@@ -61,9 +61,11 @@ type engine struct {
 	// adopted yet, and what listeners had counted.
 	inherited map[place][]int
 	bequest   map[string]heritedListener
-	noting    *time.Timer // writes the verdicts down; nil = nothing new
-	security  *security   // of the live generation
-	renewal   *time.Timer // looks at the certificates of the local CA; nil = there are none
+	// told is what a successor knows of the listeners.
+	told     map[string]heritedListener
+	noting   *time.Timer // writes the verdicts down; nil = nothing new
+	security *security   // of the live generation
+	renewal  *time.Timer // looks at the certificates of the local CA; nil = there are none
 
 	fleet   *fleet
 	faults  faults

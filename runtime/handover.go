@@ -118,6 +118,8 @@ type reply struct {
 
 	Drained uint64 `json:"drained,omitempty"` // the order that has been carried out
 	Idle    bool   `json:"idle,omitempty"`    // nothing is carried any more
+	// Rest is what was counted after the bequest, by listener.
+	Rest map[string]proxy.Record `json:"rest,omitempty"`
 }
 
 // order is what the new process has the old one do with what it carries: give the

@@ -18,6 +18,7 @@ import (
 	"slbctl/runtime/balance"
 	"slbctl/runtime/control"
 	"slbctl/runtime/durable"
+	"slbctl/runtime/proxy"
 )
 
 // errMoved is the answer to whoever still asks a daemon that has a successor.
@@ -239,6 +240,7 @@ func (e *engine) bequeath() bequest {
 		}
 		b.Listeners[address] = h
 	}
+	e.told = b.Listeners
 	return b
 }
 
@@ -282,6 +284,7 @@ func (e *engine) outlive(ctx context.Context) error {
 		close(gone)
 	}()
 	err := e.empty(ctx, gone)
+	_ = e.bond.say(servingPatience, reply{Idle: true, Rest: e.rest()}) // unless that one has ended
 	err = errors.Join(err, e.endDataPath())
 	if e.foreground {
 		e.standBy(ctx, gone)
@@ -313,10 +316,18 @@ func (e *engine) empty(ctx context.Context, gone <-chan struct{}) (err error) {
 	return err
 }
 
+// rest is what the successor does not know of what was counted.
+func (e *engine) rest() map[string]proxy.Record {
+	rest := map[string]proxy.Record{}
+	for address, l := range e.listeners {
+		rest[address] = l.handler.Record().Since(e.told[address].Record)
+	}
+	return rest
+}
+
 // standBy waits for the end of the runtime, and brings it about when this process is told
 // to end.
 func (e *engine) standBy(ctx context.Context, gone <-chan struct{}) {
-	_ = e.bond.say(servingPatience, reply{Idle: true}) // unless that one has ended
 	select {
 	case <-gone:
 		return

@@ -115,8 +115,16 @@ func TestUpgrade(t *testing.T) {
 	fresh.exchange(t, "still")
 	session.exchange(t, "after two")
 	eventually(t, "the third knows both", func() bool { return len(d.status().Runtime.Predecessors) == 2 })
+	counted := func() int64 { return d.status().LoadBalancers[0].Listeners[0].BytesIn }
+	before := counted()
+	fresh.exchange(t, "what the second process counts")
+	if n := counted(); n != before {
+		t.Errorf("%d bytes, %d before: the third has not seen any", n, before)
+	}
 	fresh.Close()
 	eventually(t, "the second has ended", func() bool { return len(d.status().Runtime.Predecessors) == 1 })
+	want := before + int64(len("still")+len("what the second process counts"))
+	eventually(t, "what it counted is known", func() bool { return counted() == want })
 	old.exchange(t, "still there")
 	if err := runtime.Stop(t.Context(), dir); err != nil {
 		t.Fatal(err)

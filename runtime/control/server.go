@@ -98,6 +98,7 @@ func NewServer(e Engine) *http.Server {
 		if !decode(w, r, &req) {
 			return
 		}
+		w.Header().Set("Connection", "close") // the next request is for the successor
 		replyOr(w, struct{}{}, e.Upgrade(r.Context(), req.Executable))
 	})
 	mux.HandleFunc("POST /v1/shutdown", func(w http.ResponseWriter, _ *http.Request) {

@@ -33,6 +33,16 @@ func (c *Counts) add(d Counts) {
 	c.BytesOut += d.BytesOut
 }
 
+// minus is what was counted since it was d.
+func (c Counts) minus(d Counts) Counts {
+	return Counts{
+		Connections: c.Connections - d.Connections, Requests: c.Requests - d.Requests, Errors: c.Errors - d.Errors,
+		Failures: c.Failures - d.Failures, TimedOut: c.TimedOut - d.TimedOut, Cut: c.Cut - d.Cut,
+		Denied: c.Denied - d.Denied, Dropped: c.Dropped - d.Dropped, Shed: c.Shed - d.Shed,
+		BytesIn: c.BytesIn - d.BytesIn, BytesOut: c.BytesOut - d.BytesOut,
+	}
+}
+
 // SecureCounts is what is counted of an HTTPS listener besides.
 type SecureCounts struct {
 	HandshakesFailed   int64 // also in Errors

@@ -213,3 +213,63 @@ func (h *Handler) Recall(r Record) {
 		}
 	}
 }
+
+// Since is what was counted after an earlier Record of the same Handler.
+func (r Record) Since(before Record) Record {
+	known := make(map[backendKey]Counts, len(before.Backends))
+	for _, b := range before.Backends {
+		known[backendKey{b.Pool, b.Name}] = b.Counts
+	}
+	s := Record{Front: r.Front.minus(before.Front), Gone: r.Gone.minus(before.Gone), Secure: SecureCounts{
+		HandshakesFailed:   r.Secure.HandshakesFailed - before.Secure.HandshakesFailed,
+		HandshakesTimedOut: r.Secure.HandshakesTimedOut - before.Secure.HandshakesTimedOut,
+		HandshakesDropped:  r.Secure.HandshakesDropped - before.Secure.HandshakesDropped,
+		FloodsCut:          r.Secure.FloodsCut - before.Secure.FloodsCut,
+		StreamsRefused:     r.Secure.StreamsRefused - before.Secure.StreamsRefused,
+	}}
+	for _, b := range r.Backends {
+		s.Backends = append(s.Backends, BackendRecord{b.Pool, b.Name, b.Counts.minus(known[backendKey{b.Pool, b.Name}])})
+	}
+	return s
+}
+
+// Credit adds what another process has counted meanwhile; of servers that the Handler does
+// not know any more it is left out.
+func (h *Handler) Credit(r Record) {
+	server := h.server.Load()
+	if server == nil {
+		return
+	}
+	known := make(map[backendKey]*tally)
+	for _, t := range h.tallies() {
+		known[t.backendKey] = t
+	}
+	server.workers[0].loop.Post(func() { // whose lane it is
+		front := h.front.lane(0)
+		front.credit(r.Front)
+		front.unshaken.Add(r.Secure.HandshakesFailed)
+		front.slowShakes.Add(r.Secure.HandshakesTimedOut)
+		front.tooManyShakes.Add(r.Secure.HandshakesDropped)
+		front.floods.Add(r.Secure.FloodsCut)
+		front.refusedStreams.Add(r.Secure.StreamsRefused)
+		for _, b := range r.Backends {
+			if t := known[backendKey{b.Pool, b.Name}]; t != nil && t.lanes.Load() != nil {
+				t.lane(0).credit(b.Counts)
+			}
+		}
+	})
+}
+
+// credit adds everything but what is open.
+func (n *lane) credit(c Counts) {
+	n.requests.Add(c.Requests)
+	n.errors.Add(c.Errors)
+	n.failures.Add(c.Failures)
+	n.timedOut.Add(c.TimedOut)
+	n.cut.Add(c.Cut)
+	n.denied.Add(c.Denied)
+	n.dropped.Add(c.Dropped)
+	n.shed.Add(c.Shed)
+	n.in.Add(c.BytesIn)
+	n.out.Add(c.BytesOut)
+}
