@@ -21,19 +21,24 @@ import (
 	"slbctl/spec"
 )
 
-// watched is a client's connection that counts how often the other side ended it. The
-// client itself ends one of which it could not write a request quickly enough.
+// watched is a client's connection that counts how often the other side ended it first. A
+// client may end one, too: of which it could not write a request quickly enough.
 type watched struct {
 	net.Conn
 	closed *atomic.Int64
 }
 
-func (w watched) Read(b []byte) (int, error) {
-	n, err := w.Conn.Read(b)
-	if err != nil && !errors.Is(err, net.ErrClosed) && !errors.Is(err, os.ErrDeadlineExceeded) {
+// Close looks whether the end has come from the other side: with TLS, what says so comes
+// just before it.
+func (w watched) Close() error {
+	err := w.SetReadDeadline(time.Now().Add(100 * time.Millisecond))
+	for err == nil {
+		_, err = w.Read(make([]byte, 1024))
+	}
+	if !errors.Is(err, os.ErrDeadlineExceeded) {
 		w.closed.Add(1)
 	}
-	return n, err
+	return w.Conn.Close()
 }
 
 // securedShop is the shop with TLS.
