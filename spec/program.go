@@ -145,6 +145,9 @@ func ParseFault(s string) (*InstanceFault, error) {
 			return nil, fmt.Errorf("fault %s %w", name, err)
 		}
 	}
+	if f.String() == "none" {
+		return nil, fmt.Errorf("fault %q does nothing: write error_rate=1 beside status=CODE", s)
+	}
 	return f, nil
 }
 
