@@ -161,17 +161,25 @@ func TestHTTPOutOfDescriptors(t *testing.T) {
 	eventually(t, "all have left", func() bool { return status().connections == 0 })
 }
 
+// stalledSite answers nobody before it is told to resume.
+func stalledSite(t *testing.T) (site netip.AddrPort, resume func()) {
+	t.Helper()
+	release := make(chan struct{})
+	site = siteOf(t, func(int, *http.Request, []byte) string {
+		<-release
+		return ok
+	})
+	resume = sync.OnceFunc(func() { close(release) })
+	t.Cleanup(resume)
+	return site, resume
+}
+
 // TestHTTPOutOfDescriptorsIsQuiet lets clients fill a balancer who all wait for an answer,
 // so that there is nobody to let go: it waits without spinning, and goes on at once.
 func TestHTTPOutOfDescriptorsIsQuiet(t *testing.T) {
 	const clients = 1000
-	release := make(chan struct{})
-	k, status := startStarved(t, siteOf(t, func(int, *http.Request, []byte) string {
-		<-release
-		return ok
-	}))
-	resume := sync.OnceFunc(func() { close(release) })
-	t.Cleanup(resume)
+	site, resume := stalledSite(t)
+	k, status := startStarved(t, site)
 	var running sync.WaitGroup
 	for range clients {
 		c := talkTo(t, k)
@@ -230,13 +238,8 @@ func quietSecond(t *testing.T, status func() starvedStatus) (after starvedStatus
 // all are answered.
 func TestHTTPWaitsForDescriptors(t *testing.T) {
 	const clients = 170
-	release := make(chan struct{})
-	k, status := startStarved(t, siteOf(t, func(int, *http.Request, []byte) string {
-		<-release
-		return ok
-	}))
-	resume := sync.OnceFunc(func() { close(release) })
-	t.Cleanup(resume)
+	site, resume := stalledSite(t)
+	k, status := startStarved(t, site)
 	var waiting []*talk
 	for range clients {
 		c := talkTo(t, k)

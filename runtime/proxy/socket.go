@@ -73,14 +73,20 @@ func (k *Socket) end(how func(*acceptor)) {
 
 // each calls f for every acceptor on its loop, and returns when all have been.
 func (k *Socket) each(f func(*acceptor)) {
+	onLoops(k.acceptors, func(a *acceptor) *netloop.Loop { return a.worker.loop }, f)
+}
+
+// onLoops calls f for every part of a socket on its loop, and returns when all have been;
+// parts whose loops have ended are left out.
+func onLoops[T any](parts []T, loop func(T) *netloop.Loop, f func(T)) {
 	var done sync.WaitGroup
-	for _, a := range k.acceptors {
+	for _, part := range parts {
 		done.Add(1)
 		call := func() {
 			defer done.Done()
-			f(a)
+			f(part)
 		}
-		if !a.worker.loop.Post(call) {
+		if !loop(part).Post(call) {
 			done.Done()
 		}
 	}

@@ -136,16 +136,5 @@ func (k *UDPSocket) Close() error {
 
 // each calls f for every receiver on its loop, and returns when all have been.
 func (k *UDPSocket) each(f func(*receiver)) {
-	var done sync.WaitGroup
-	for _, r := range k.receivers {
-		done.Add(1)
-		call := func() {
-			defer done.Done()
-			f(r)
-		}
-		if !r.loop.Post(call) {
-			done.Done()
-		}
-	}
-	done.Wait()
+	onLoops(k.receivers, func(r *receiver) *netloop.Loop { return r.loop }, f)
 }
