@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -187,8 +188,8 @@ func (f *Forecast) add(p Pick) {
 
 // inOrder sorts by time: what waited for a silent server was told late.
 func (f *Forecast) inOrder() {
-	slices.SortStableFunc(f.Calls, func(a, b Call) int { return int(a.At - b.At) })
-	slices.SortStableFunc(f.foretold, func(a, b foretold) int { return int(a.at - b.at) })
+	slices.SortStableFunc(f.Calls, func(a, b Call) int { return cmp.Compare(a.At, b.At) })
+	slices.SortStableFunc(f.foretold, func(a, b foretold) int { return cmp.Compare(a.at, b.at) })
 }
 
 // stand has a run begin where the runtime will stand then.

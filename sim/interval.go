@@ -117,7 +117,7 @@ func (g *gauge) verdict(confidence float64) (v Verdict, detail string) {
 		return Inconclusive, fmt.Sprintf("it takes %s at least", count(firstBatch*leastBatches, g.unit))
 	}
 	if g.metric != spec.MetricShare && g.metric != spec.MetricErrorRate {
-		detail = percent(float64(g.total)/float64(g.count)) + " are above " + brief(g.bound) + ", "
+		detail = percent(float64(g.total)/float64(g.count)) + " are above " + Brief(g.bound) + ", "
 	}
 	detail += fmt.Sprintf("%s to %s with confidence %s", percent(low), percent(high), number(confidence))
 	switch {

@@ -76,7 +76,7 @@ func judgeTime(e *spec.Expect, gauges []*gauge, w *Window, what string) Expectat
 		return expect.Nothing(e, fmt.Sprintf("no %s in %s was served", what, w.Name))
 	}
 	observed := map[string]float64{spec.MetricP50: w.Latency.P50, spec.MetricP99: w.Latency.P99, spec.MetricP999: w.Latency.P999}[e.Metric]
-	out := expect.Judge(e, observed, fmt.Sprintf("%s, of %s in %s", brief(observed), count(int(w.served()), what), w.Name))
+	out := expect.Judge(e, observed, fmt.Sprintf("%s, of %s in %s", Brief(observed), count(int(w.served()), what), w.Name))
 	weigh(&out, e, gauges)
 	return out
 }

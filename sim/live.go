@@ -171,7 +171,7 @@ func (s *seen) cannotSay() bool {
 		note("the generator was the bottleneck: it could not send %s", count(g.Unsent, "request"))
 	}
 	if g.Lag.P99 > g.Lag.Limit {
-		note("the generator was the bottleneck: the p99 of its lag was %s, more than %s", brief(g.Lag.P99), brief(g.Lag.Limit))
+		note("the generator was the bottleneck: the p99 of its lag was %s, more than %s", Brief(g.Lag.P99), Brief(g.Lag.Limit))
 		if g.Waited > 0 {
 			note("%s found all of its %s busy", count(g.Waited, "request"), count(g.Workers, "worker"))
 		}

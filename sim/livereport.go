@@ -142,7 +142,7 @@ func (r *Result) liveLatencies(b *strings.Builder) {
 	rows := [][]string{{"latency", "p50", "p90", "p99", "p99.9", "max"}}
 	add := func(name string, l *Latency) {
 		if l != nil {
-			rows = append(rows, []string{name, brief(l.P50), brief(l.P90), brief(l.P99), brief(l.P999), brief(l.Max)})
+			rows = append(rows, []string{name, Brief(l.P50), Brief(l.P90), Brief(l.P99), Brief(l.P999), Brief(l.Max)})
 		}
 	}
 	for k := range r.Windows {
@@ -157,7 +157,7 @@ func (r *Result) liveLatencies(b *strings.Builder) {
 
 func (g *Generator) text(b *strings.Builder, what string) {
 	fmt.Fprintf(b, "  the generator had up to %s under way at once, with %s, and was late by %s (p50), %s (p99), %s (max)\n",
-		count(g.AtOnce, what), count(g.Workers, "worker"), brief(g.Lag.P50), brief(g.Lag.P99), brief(g.Lag.Max))
+		count(g.AtOnce, what), count(g.Workers, "worker"), Brief(g.Lag.P50), Brief(g.Lag.P99), Brief(g.Lag.Max))
 }
 
 // liveExpectations lists verdicts on what was observed, and under each what was predicted.

@@ -289,7 +289,7 @@ func (x *ReplicaExpectation) count(e *spec.Expect) {
 func (x *ReplicaExpectation) judge(e *spec.Expect) {
 	text := percent
 	if permilles[e.Metric] > 0 {
-		text = brief
+		text = Brief
 	}
 	o := x.Observed
 	above, below := e.Min == nil || o.Low >= *e.Min, e.Max == nil || o.High <= *e.Max

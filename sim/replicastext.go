@@ -83,7 +83,7 @@ func (r *Replication) latencies(b *strings.Builder) {
 		}
 		row := []string{w.Name}
 		for _, e := range []*Estimate{&w.Latency.P50, &w.Latency.P90, &w.Latency.P99, &w.Latency.P999, &w.Latency.Max} {
-			row = append(row, e.text(brief, 0))
+			row = append(row, e.text(Brief, 0))
 		}
 		busiest := -1
 		for i, s := range w.Backends {

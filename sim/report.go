@@ -217,7 +217,7 @@ func (r *Result) latencies(b *strings.Builder) {
 				busiest = s
 			}
 		}
-		row := []string{w.Name, brief(l.P50), brief(l.P90), brief(l.P99), brief(l.P999), brief(l.Max), ""}
+		row := []string{w.Name, Brief(l.P50), Brief(l.P90), Brief(l.P99), Brief(l.P999), Brief(l.Max), ""}
 		if busiest.Utilisation != nil {
 			row[6] = fmt.Sprintf("%s %.1f%%", busiest.Address, 100**busiest.Utilisation)
 		}

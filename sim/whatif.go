@@ -189,7 +189,7 @@ func WriteComparisons(w io.Writer, all []*Comparison) error {
 		for _, a := range c.Alternatives {
 			p50, p99, moved := "-", "-", "-"
 			if a.Latency != nil {
-				p50, p99 = brief(a.Latency.P50), brief(a.Latency.P99)
+				p50, p99 = Brief(a.Latency.P50), Brief(a.Latency.P99)
 			}
 			if a.ClientsMoved != nil {
 				moved = fmt.Sprintf("%.1f%%", 100**a.ClientsMoved)

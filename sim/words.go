@@ -16,8 +16,8 @@ func percent(share float64) string { return number(math.Round(share*1e6)/1e4) + 
 // seconds writes a length of time: 5m0s.
 func seconds(v float64) string { return time.Duration(math.Round(v * 1e9)).String() }
 
-// brief writes a measured time with three digits.
-func brief(v float64) string {
+// Brief writes a measured time, in seconds, with three digits.
+func Brief(v float64) string {
 	d := time.Duration(math.Round(v * 1e9))
 	unit := time.Duration(1)
 	for d/unit >= 1000 {

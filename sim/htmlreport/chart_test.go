@@ -32,7 +32,7 @@ func TestTimeTicks(t *testing.T) {
 
 func TestScales(t *testing.T) {
 	texts := func(s scale) (out string) {
-		for _, tick := range s.ticks(took) {
+		for _, tick := range s.ticks(sim.Brief) {
 			out += tick.Text + "@" + tick.At.String() + " "
 		}
 		return strings.TrimSpace(out)
@@ -60,7 +60,7 @@ func TestWords(t *testing.T) {
 	for got, want := range map[string]string{
 		number(0): "0", number(999): "999", number(1234567): "1,234,567", number(-1234): "-1,234", number(-999): "-999",
 		percent(0): "0%", percent(1): "100%", percent(.3333): "33.3%", percent(1e-6): "<0.1%", percent(.99999): ">99.9%",
-		took(.0123456): "12.3ms", took(0): "0s", later(-.0115343): "-11.5ms", later(.002): "+2ms",
+		sim.Brief(.0123456): "12.3ms", sim.Brief(0): "0s", later(-.0115343): "-11.5ms", later(.002): "+2ms",
 		clock(0): "0", clock(120): "2m", clock(3600): "1h", clock(90): "1m30s", clock(7200): "2h", clock(5400): "1h30m", clock(.25): "250ms",
 		points(.25): "+25.0 points", points(-.001): "-0.1 points", signed(12): "+12", signed(-1200): "-1,200",
 		plural(1, "error"): "1 error", plural(0, "error"): "0 errors",

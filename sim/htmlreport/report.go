@@ -206,7 +206,7 @@ func facts(r *sim.Result) []fact {
 	w := &r.Windows[0]
 	out := []fact{{number(w.Requests), r.What() + "s"}, {number(w.Errors), "errors"}}
 	if l := w.Latency; l != nil {
-		out = append(out, fact{took(l.P50), "median"}, fact{took(l.P99), "99th percentile"})
+		out = append(out, fact{sim.Brief(l.P50), "median"}, fact{sim.Brief(l.P99), "99th percentile"})
 	}
 	best := -1.0
 	name := ""

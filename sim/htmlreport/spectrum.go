@@ -48,7 +48,7 @@ func spectrum(id string, columns []column) *panel {
 		p.Shapes = append(p.Shapes, shape{"line " + class, d.String()})
 		p.Legend = append(p.Legend, key{class, c.Label})
 	}
-	p.Axis = y.ticks(took)
+	p.Axis = y.ticks(sim.Brief)
 	p.Ticks = []tick{{0, "50%"}}
 	for tail, text := .1, "90%"; tail >= rarest*.9999; tail /= 10 {
 		p.Ticks = append(p.Ticks, tick{100 * x(tail), text})
@@ -78,7 +78,7 @@ func tellSpectrum(columns []column) string {
 	var parts []string
 	for _, c := range columns {
 		if l := c.Window.Latency; l != nil {
-			parts = append(parts, fmt.Sprintf("%s: half took %s at most, 99%% %s, the longest %s", c.Label, took(l.P50), took(l.P99), took(l.Max)))
+			parts = append(parts, fmt.Sprintf("%s: half took %s at most, 99%% %s, the longest %s", c.Label, sim.Brief(l.P50), sim.Brief(l.P99), sim.Brief(l.Max)))
 		}
 	}
 	return strings.Join(parts, "; ") + "."

@@ -148,7 +148,7 @@ func (b *builder) latencies() {
 	}
 	b.Rows = append(b.Rows, row{Head: "latency", Group: true})
 	for _, q := range quantiles {
-		b.add(q.name, took, later, "", func(w *sim.Window) (float64, bool) {
+		b.add(q.name, sim.Brief, later, "", func(w *sim.Window) (float64, bool) {
 			if w.Latency == nil {
 				return 0, false
 			}
@@ -235,7 +235,7 @@ func (c *course) steps() table {
 		from, _ := c.span(k)
 		r := row{Head: clock(from), Cells: []cell{{Text: number(w.Requests)}, {Text: number(w.Errors)}}}
 		if latency && w.Latency != nil {
-			r.Cells = append(r.Cells, cell{Text: took(w.Latency.P50)}, cell{Text: took(w.Latency.P99)})
+			r.Cells = append(r.Cells, cell{Text: sim.Brief(w.Latency.P50)}, cell{Text: sim.Brief(w.Latency.P99)})
 		} else if latency {
 			r.Cells = append(r.Cells, cell{Text: "–"}, cell{Text: "–"})
 		}
@@ -262,9 +262,9 @@ func signed(v float64) string {
 
 func later(v float64) string {
 	if v > 0 {
-		return "+" + took(v)
+		return "+" + sim.Brief(v)
 	}
-	return "-" + took(-v)
+	return "-" + sim.Brief(-v)
 }
 
 // points are percentages' difference.

@@ -39,16 +39,6 @@ func wholePercent(part float64) string { return strconv.FormatFloat(100*part, 'f
 // plain writes a number as short as it can be.
 func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
-// took writes a measured time with three digits.
-func took(seconds float64) string {
-	d := time.Duration(math.Round(seconds * 1e9))
-	unit := time.Duration(1)
-	for d/unit >= 1000 {
-		unit *= 10
-	}
-	return d.Round(unit).String()
-}
-
 // clock writes a time of the simulation: 2m30s, but 2m for what would be 2m0s.
 func clock(seconds float64) string {
 	text := time.Duration(math.Round(seconds * 1e9)).String()
