@@ -38,6 +38,8 @@ const (
 type slot struct {
 	handler    Handler
 	generation int32
+	waiting    uint16 // Events in the queue, 0 = none
+	ahead      bool
 }
 
 // Loop is one event loop. All methods but Post are for its own goroutine, which
@@ -48,6 +50,7 @@ type Loop struct {
 	wake    int // eventfd
 	slots   []slot
 	events  [eventBatch]unix.EpollEvent
+	queue   readyQueue
 	again   []Handler
 	turns   []Handler // the previous again, being run
 	wheel   wheel
@@ -102,7 +105,17 @@ func (l *Loop) Scratch() []byte { return l.scratch }
 func (l *Loop) Now() int64 { return l.nanos }
 
 // Add registers fd for all events, edge-triggered, until it is closed with Close.
-func (l *Loop) Add(fd int, h Handler) error {
+func (l *Loop) Add(fd int, h Handler) error { return l.register(fd, h, false) }
+
+// AddAhead registers fd like Add and has its events handled before those of
+// descriptors that were registered with Add, also when these were ready sooner. It is
+// for connections to servers: where answers go first, only as many requests are on
+// their way as the servers need, and the same few connections, still in the processor's
+// cache, carry them. With all in one queue 512 clients soon have 512 connections to
+// servers, and a request costs a tenth more.
+func (l *Loop) AddAhead(fd int, h Handler) error { return l.register(fd, h, true) }
+
+func (l *Loop) register(fd int, h Handler, ahead bool) error {
 	if fd >= len(l.slots) {
 		l.slots = append(l.slots, make([]slot, max(fd+1-len(l.slots), len(l.slots)/2, 64))...)
 	}
@@ -116,7 +129,7 @@ func (l *Loop) Add(fd int, h Handler) error {
 	if err := epollAdd(l.epoll, fd, &event); err != 0 {
 		return fmt.Errorf("descriptor %d: epoll_ctl: %w", fd, err)
 	}
-	s.handler = h
+	s.handler, s.ahead = h, ahead
 	return nil
 }
 
@@ -127,7 +140,7 @@ func (l *Loop) Hand(fd int, h Handler) { l.slots[fd].handler = h }
 // Close forgets and closes fd; events that the kernel reported earlier are dropped.
 func (l *Loop) Close(fd int) {
 	if fd < len(l.slots) {
-		l.slots[fd].handler = nil
+		l.forget(fd)
 	}
 	closeFD(fd)
 }
@@ -135,16 +148,18 @@ func (l *Loop) Close(fd int) {
 // Remove forgets fd and leaves it open: for a socket that other processes have too, whose
 // events would otherwise come for as long as any of them keeps it.
 func (l *Loop) Remove(fd int) {
-	l.slots[fd].handler = nil
+	l.forget(fd)
 	epollRemove(l.epoll, fd)
 }
+
+func (l *Loop) forget(fd int) { l.slots[fd].handler, l.slots[fd].waiting = nil, 0 }
 
 // Scarce reports whether getting the number fd shows that the process is about
 // to run out of descriptors (the kernel gives the lowest that is free). Whoever
 // gets one from a stranger then pauses, so that the rest remains for other work.
 func (l *Loop) Scarce(fd int) bool { return fd >= l.scarce }
 
-// Again calls h.Ready(0) on the next turn, after the events that are ready by then.
+// Again calls h.Ready(0) on the next turn, after events that are ready by then.
 func (l *Loop) Again(h Handler) { l.again = append(l.again, h) }
 
 // Arm lets t fire once, d from now; it may be armed already.
@@ -177,13 +192,8 @@ func (l *Loop) run() {
 	for !l.stopping {
 		n := l.wait()
 		l.nanos = int64(time.Since(l.start))
-		for i := range n {
-			ev := &l.events[i]
-			s := l.slots[ev.Fd]
-			if s.handler != nil && s.generation == ev.Pad {
-				s.handler.Ready(Events(ev.Events))
-			}
-		}
+		l.receive(n)
+		l.proceed()
 		l.runAgain()
 		if l.woken {
 			l.woken = false
@@ -197,7 +207,7 @@ func (l *Loop) run() {
 // wait returns the number of events that are ready, sleeping until the next timer if need be.
 func (l *Loop) wait() int {
 	timeout := -1
-	if len(l.again) > 0 {
+	if len(l.again) > 0 || !l.queue.empty() {
 		timeout = 0
 	} else if next := l.wheel.nextTick(); next >= 0 {
 		wait := next*int64(Tick) - l.nanos // the turn's own time counts as lateness

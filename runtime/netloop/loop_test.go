@@ -5,6 +5,7 @@ package netloop
 import (
 	"os"
 	"runtime"
+	"slices"
 	"sync"
 	"testing"
 	"time"
@@ -404,4 +405,123 @@ func descriptors(t *testing.T) int {
 		t.Fatal(err)
 	}
 	return len(entries)
+}
+
+// Events of descriptors that go ahead are handled before those of a batch that was
+// ready sooner, but for the chunk that is being handled.
+func TestAheadGoesFirst(t *testing.T) {
+	const others = 5 * chunk
+	l := start(t, 1).Loops()[0]
+	server, reply := pair(t)
+	var order []int // of client numbers, -1 = a reply
+	done := make(chan struct{})
+	on(t, l, func() {
+		if err := l.AddAhead(server, handler(func(ev Events) {
+			if ev&In != 0 {
+				var b [8]byte
+				unix.Read(server, b[:])
+				order = append(order, -1)
+			}
+		})); err != nil {
+			t.Error(err)
+		}
+		for i := range others {
+			fd, peer := pair(t)
+			unix.Write(peer, []byte("x"))
+			if err := l.Add(fd, handler(func(ev Events) {
+				if ev&In == 0 {
+					return
+				}
+				order = append(order, i)
+				if i == 0 {
+					unix.Write(reply, []byte("x"))
+				}
+				l.Close(fd)
+				unix.Close(peer)
+				if i == others-1 {
+					close(done)
+				}
+			})); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	await(t, done)
+	on(t, l, func() { l.Close(server) })
+	unix.Close(reply)
+	if at := slices.Index(order, -1); at < 1 || at > chunk {
+		t.Errorf("the reply to request 0 was handled after %d others of %d", at, others)
+	}
+}
+
+// Whoever goes ahead and is always ready, more than a batch of them, stops nobody.
+func TestAheadStarvesNobody(t *testing.T) {
+	l := start(t, 1).Loops()[0]
+	stop := false
+	var fds, peers []int
+	on(t, l, func() {
+		for range eventBatch + 10 {
+			fd, peer := pair(t)
+			fds, peers = append(fds, fd), append(peers, peer)
+			var b [8]byte
+			if err := l.AddAhead(fd, handler(func(Events) {
+				if !stop {
+					unix.Read(fd, b[:])
+					unix.Write(peer, []byte("x")) // a new edge
+				}
+			})); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	fd, peer := pair(t)
+	done := make(chan struct{})
+	on(t, l, func() {
+		if err := l.Add(fd, handler(func(ev Events) {
+			if ev&In != 0 {
+				close(done)
+				l.Close(fd)
+			}
+		})); err != nil {
+			t.Error(err)
+		}
+	})
+	unix.Write(peer, []byte("x"))
+	await(t, done)
+	on(t, l, func() {
+		stop = true
+		for _, fd := range fds {
+			l.Close(fd)
+		}
+	})
+	for _, peer := range append(peers, peer) {
+		unix.Close(peer)
+	}
+}
+
+// More answers at once than fit in a batch are all handled.
+func TestAheadHandlesAll(t *testing.T) {
+	const answers = 3*eventBatch + 1
+	l := start(t, 1).Loops()[0]
+	seen := 0
+	done := make(chan struct{})
+	on(t, l, func() {
+		for range answers {
+			fd, peer := pair(t)
+			unix.Write(peer, []byte("x"))
+			if err := l.AddAhead(fd, handler(func(ev Events) {
+				if ev&In == 0 {
+					return
+				}
+				l.Close(fd)
+				unix.Close(peer)
+				if seen++; seen == answers {
+					close(done)
+				}
+			})); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	await(t, done)
 }

@@ -43,7 +43,7 @@ func (l *idleList) share(fd int, patience time.Duration) (*h2Server, error) {
 	h.timer.Init(h)
 	l.servers = append(l.servers, h)
 	w.loop.Arm(&h.timer, patience)
-	return h, w.loop.Add(fd, h)
+	return h, w.loop.AddAhead(fd, h)
 }
 
 // open gives a client a stream.

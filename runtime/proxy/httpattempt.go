@@ -186,7 +186,7 @@ func (c *httpConn) dial() bool {
 	s := &serverConn{worker: c.worker, client: c, fd: fd, home: home}
 	c.server, c.stage = s, connecting
 	c.wait(c.handler.listener.ConnectTimeout)
-	if loop.Add(fd, s) != nil {
+	if loop.AddAhead(fd, s) != nil {
 		c.noServer()
 	}
 	return true
