@@ -36,6 +36,14 @@ func Send(fd int, b []byte) (int, unix.Errno) {
 	return int(n), e
 }
 
+// SendLast is Send for bytes behind which our side of the stream ends at once, with
+// ShutdownWrite or Close: the kernel keeps the last segment back until then, so that
+// bytes and end are one packet, not two.
+func SendLast(fd int, b []byte) (int, unix.Errno) {
+	n, _, e := unix.RawSyscall6(unix.SYS_SENDTO, uintptr(fd), uintptr(unsafe.Pointer(unsafe.SliceData(b))), uintptr(len(b)), unix.MSG_DONTWAIT|unix.MSG_NOSIGNAL|unix.MSG_MORE, 0, 0)
+	return int(n), e
+}
+
 // splice moves up to n bytes between a socket and a pipe without copying them.
 func splice(from, to, n int) (int, unix.Errno) {
 	r, _, e := unix.RawSyscall6(unix.SYS_SPLICE, uintptr(from), 0, uintptr(to), 0, uintptr(n), unix.SPLICE_F_MOVE|unix.SPLICE_F_NONBLOCK)

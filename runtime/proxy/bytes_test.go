@@ -16,6 +16,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"golang.org/x/sys/unix"
 )
 
 func TestHalfClosePassesBothWays(t *testing.T) {
@@ -330,15 +332,9 @@ func (c *counter) value() int { c.mu.Lock(); defer c.mu.Unlock(); return c.n }
 func TestUrgentBytesStayInTheStream(t *testing.T) {
 	_, k, _ := balanced(t, 1, listenerOf(startBackend(t, echo)))
 	c := connect(t, k)
-	raw, err := c.SyscallConn()
-	if err != nil {
-		t.Fatal(err)
-	}
 	for range 100 {
 		io.WriteString(c, "ab")
-		raw.Write(func(fd uintptr) bool {
-			return syscall.Sendto(int(fd), []byte("!"), syscall.MSG_OOB, nil) == nil
-		})
+		sendUrgent(t, c)
 		io.WriteString(c, "cd")
 	}
 	c.CloseWrite()
@@ -471,5 +467,76 @@ func sameBytes(got, want io.Reader) error {
 		} else if err != nil {
 			return err
 		}
+	}
+}
+
+// What is known to be the end of a stream costs no packet of its own: a server's last
+// bytes and its end, both there when the loop comes by, reach the client as one. Urgent
+// bytes among them are not overtaken by the end.
+func TestLastBytesAndEndAreOnePacket(t *testing.T) {
+	for name, test := range map[string]struct {
+		answer  func(*net.TCPConn)
+		want    string
+		packets uint32 // to the client; 0 = as many as it takes
+	}{
+		"plain": {func(c *net.TCPConn) { io.WriteString(c, "answer") }, "answer", 1},
+		"urgent": {func(c *net.TCPConn) {
+			io.WriteString(c, "ans")
+			sendUrgent(t, c)
+			io.WriteString(c, "wer")
+		}, "ans!wer", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			stopped, ended := make(chan bool), make(chan bool)
+			s, k, h := balanced(t, 1, listenerOf(startBackend(t, func(c *net.TCPConn) {
+				io.CopyN(c, c, 1)
+				<-stopped
+				test.answer(c)
+				c.Close()
+				close(ended)
+			})))
+			c := connect(t, k)
+			exchange(t, c, "?")
+			before := packetsIn(t, c)
+			s.workers[0].loop.Post(func() { close(stopped); <-ended })
+			if b, err := io.ReadAll(c); err != nil || string(b) != test.want {
+				t.Fatalf("got %q, %v", b, err)
+			}
+			if n := packetsIn(t, c) - before; n != test.packets && test.packets > 0 {
+				t.Errorf("%d packets, want %d", n, test.packets)
+			}
+			c.Close()
+			settled(t, h)
+		})
+	}
+}
+
+// packetsIn is how many packets a connection has received.
+func packetsIn(t *testing.T, c *net.TCPConn) (n uint32) {
+	t.Helper()
+	control(t, c, func(fd int) error {
+		info, err := unix.GetsockoptTCPInfo(fd, unix.IPPROTO_TCP, unix.TCP_INFO)
+		if err == nil {
+			n = info.Segs_in
+		}
+		return err
+	})
+	return n
+}
+
+func sendUrgent(t *testing.T, c *net.TCPConn) {
+	control(t, c, func(fd int) error { return unix.Sendto(fd, []byte("!"), unix.MSG_OOB, nil) })
+}
+
+func control(t *testing.T, c *net.TCPConn, f func(fd int) error) {
+	t.Helper()
+	raw, err := c.SyscallConn()
+	if err == nil {
+		if e := raw.Control(func(fd uintptr) { err = f(int(fd)) }); e != nil {
+			err = e
+		}
+	}
+	if err != nil {
+		t.Error(err)
 	}
 }

@@ -94,6 +94,7 @@ type httpConn struct {
 	early      bool // in was never looked at
 	queued     bool // a turn was asked for
 	ends       bool // the connection ends with this exchange
+	parting    bool // what is sent now is the last of the connection
 	last       bool // as the client has asked for, so that it sends nothing more
 	sent       bool // the whole request has been taken from the client
 	head       bool // the request's method is HEAD

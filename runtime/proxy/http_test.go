@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -308,6 +309,36 @@ func TestHTTPOld(t *testing.T) {
 	if !strings.HasPrefix(got, "HTTP/1.1 200 ") || !strings.HasSuffix(got, "\r\n\r\nHTTP/1.0") || strings.Contains(got, "chunked") {
 		t.Errorf("%q, want the client's own version for the server", got)
 	}
+}
+
+// An answer that ends the connection and the end are one packet.
+func TestHTTPAnswerAndEndAreOnePacket(t *testing.T) {
+	_, k, h := web(t, 1, httpListenerOf(startSite(t, saying("a"))))
+	fewest := uint32(math.MaxUint32)
+	for range 10 { // the kernel may acknowledge the request in a packet of its own
+		c := connect(t, k)
+		r := bufio.NewReader(c)
+		for _, field := range []string{"", "Connection: close\r\n"} {
+			before := packetsIn(t, c)
+			io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\n"+field+"\r\n")
+			resp, err := http.ReadResponse(r, nil)
+			if err != nil {
+				t.Fatal(err)
+			}
+			io.Copy(io.Discard, resp.Body)
+			if field != "" {
+				if _, err := r.ReadByte(); err != io.EOF {
+					t.Fatalf("the connection goes on: %v", err)
+				}
+				fewest = min(fewest, packetsIn(t, c)-before)
+			}
+		}
+		c.Close()
+	}
+	if fewest != 1 {
+		t.Errorf("%d packets, want 1", fewest)
+	}
+	settled(t, h)
 }
 
 func TestHTTPWebSocketIsATunnel(t *testing.T) {

@@ -39,11 +39,14 @@ func (c *httpConn) send(b []byte) bool {
 	return true
 }
 
-// sendAnswer is send for a part of an answer. With the last of all goes the alert that
-// ends a secured connection, which else had a packet of its own.
+// sendAnswer is send for a part of an answer. With the last of all goes what else had
+// a packet of its own: the end of the stream and, before it, the alert that ends a secured one.
 func (c *httpConn) sendAnswer(b []byte, done bool) bool {
-	if c.tls != nil && done && c.ends {
-		c.tls.ends = true
+	if done && c.ends {
+		c.parting = true
+		if c.tls != nil {
+			c.tls.ends = true
+		}
 	}
 	return c.send(b)
 }
@@ -67,10 +70,13 @@ func (c *httpConn) write(b []byte) bool {
 	return true
 }
 
-// push is [netloop.Send] to the client.
+// push is [netloop.Send] to the client, [netloop.SendLast] where leave follows.
 func (c *httpConn) push(b []byte) (int, unix.Errno) {
 	if c.stream != nil {
 		return writeStream(c.stream, &c.h2.h2Link, b)
+	}
+	if c.parting {
+		return netloop.SendLast(c.fd, b)
 	}
 	return netloop.Send(c.fd, b)
 }

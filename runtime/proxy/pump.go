@@ -28,6 +28,7 @@ type end struct {
 	fullReads uint8 // in a row
 	readable  bool  // there may be something to read
 	partial   bool  // a short read does not mean that nothing is left
+	fin       bool  // the peer has ended its stream, with nothing urgent unread: a short read is the last
 	eof       bool  // the socket's stream has ended
 	shut      bool  // our stream to the socket has ended
 	queued    bool  // a turn was asked for
@@ -44,6 +45,7 @@ func (e *end) Ready(ev netloop.Events) {
 	}
 	if ev&(netloop.Urgent|netloop.PeerFin|netloop.Hup|netloop.Err) != 0 {
 		e.partial = true
+		e.fin = ev&netloop.PeerFin != 0 && ev&(netloop.Urgent|netloop.Err) == 0
 	}
 	if e.tls != nil {
 		e.tls.ready(ev)
@@ -138,6 +140,10 @@ func (c *conn) copy(src, dst *end) unix.Errno {
 	} else {
 		src.fullReads = 0
 	}
+	if src.fin && n < len(scratch) && src.tls == nil && dst.tls == nil {
+		src.eof = true
+		return c.deliver(dst, scratch[:n], netloop.SendLast)
+	}
 	return c.send(dst, scratch[:n])
 }
 
@@ -162,7 +168,7 @@ func (c *conn) recvTLS(src *end, b []byte) (int, unix.Errno) {
 		if src.buffer != nil {
 			return 0, unix.EPROTO // asks for keys again and again, and reads nothing
 		}
-		if errno := c.deliver(src, sealed); errno != 0 {
+		if errno := c.deliver(src, sealed, netloop.Send); errno != 0 {
 			return 0, errno
 		}
 	}
@@ -176,12 +182,12 @@ func (c *conn) send(dst *end, b []byte) unix.Errno {
 			return unix.EPROTO
 		}
 	}
-	return c.deliver(dst, b)
+	return c.deliver(dst, b, netloop.Send)
 }
 
 // deliver is send for what is on its way already. It keeps what the socket does not take.
-func (c *conn) deliver(dst *end, b []byte) unix.Errno {
-	n, errno := netloop.Send(dst.fd, b)
+func (c *conn) deliver(dst *end, b []byte, send func(int, []byte) (int, unix.Errno)) unix.Errno {
+	n, errno := send(dst.fd, b)
 	if errno == unix.EAGAIN {
 		n = 0
 	} else if errno != 0 {

@@ -5,6 +5,7 @@ package main
 import (
 	"net/netip"
 	"os"
+	"unsafe"
 
 	"golang.org/x/sys/unix"
 
@@ -13,9 +14,10 @@ import (
 
 // serveFloor is the least that any proxy of slbctl's build can do: the loop, and on it a
 // connection to the server for each client, a receive and a send for each piece. It
-// looks at nothing, counts nothing, has no timeout and breaks when a socket does not
-// take all that it is given. What it costs is what the kernel asks for the work; a goal below
-// it cannot be reached, and the distance to it is what a proxy's own decisions may cost.
+// looks at nothing, counts nothing, sets no option, has no timeout, ends both sides as
+// soon as one has ended, and breaks when a socket does not take all that it is given. What it
+// costs is what the kernel asks for the work; a goal below it cannot be reached, and the
+// distance to it is what a proxy's own decisions may cost.
 func serveFloor(args []string) error {
 	ep, err := netip.ParseAddrPort(args[0])
 	if err != nil {
@@ -33,7 +35,8 @@ func serveFloor(args []string) error {
 	if err != nil {
 		return err
 	}
-	f := &floor{loop: set.Loops()[0], fd: fds[0], server: netloop.NewSockaddr(server)}
+	f := &floor{loop: set.Loops()[0], fd: fds[0]}
+	f.server = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: bigEndian(server.Port()), Addr: server.Addr().As4()}
 	failed := make(chan error, 1)
 	f.loop.Post(func() { failed <- f.loop.Add(f.fd, f) })
 	if err := <-failed; err != nil {
@@ -46,7 +49,7 @@ func serveFloor(args []string) error {
 type floor struct {
 	loop   *netloop.Loop
 	fd     int
-	server netloop.Sockaddr
+	server unix.RawSockaddrInet4
 }
 
 // Ready takes clients. A connection over loopback stands when the call that began it returns.
@@ -58,7 +61,7 @@ func (f *floor) Ready(netloop.Events) {
 		}
 		client, server := &floorEnd{floor: f, fd: fd}, &floorEnd{floor: f}
 		client.peer, server.peer = server, client
-		if server.fd, errno = f.loop.Dial(&f.server); errno != 0 {
+		if server.fd, errno = f.dial(); errno != 0 {
 			f.loop.Close(fd)
 			continue
 		}
@@ -67,6 +70,22 @@ func (f *floor) Ready(netloop.Events) {
 		}
 	}
 }
+
+// dial connects without any of the options that a proxy sets.
+func (f *floor) dial() (int, unix.Errno) {
+	fd, _, e := unix.RawSyscall(unix.SYS_SOCKET, unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_NONBLOCK|unix.SOCK_CLOEXEC, 0)
+	if e != 0 {
+		return -1, e
+	}
+	_, _, e = unix.RawSyscall(unix.SYS_CONNECT, fd, uintptr(unsafe.Pointer(&f.server)), unsafe.Sizeof(f.server))
+	if e != 0 && e != unix.EINPROGRESS {
+		f.loop.Close(int(fd))
+		return -1, e
+	}
+	return int(fd), 0
+}
+
+func bigEndian(port uint16) uint16 { return port<<8 | port>>8 }
 
 // floorEnd is one of the two sockets of a connection.
 type floorEnd struct {
