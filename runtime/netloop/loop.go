@@ -129,7 +129,7 @@ func (l *Loop) register(fd int, h Handler, ahead bool) error {
 	if err := epollAdd(l.epoll, fd, &event); err != 0 {
 		return fmt.Errorf("descriptor %d: epoll_ctl: %w", fd, err)
 	}
-	s.handler, s.ahead = h, ahead
+	s.handler, s.ahead, s.waiting = h, ahead, 0
 	return nil
 }
 
@@ -206,10 +206,11 @@ func (l *Loop) run() {
 
 // wait returns the number of events that are ready, sleeping until the next timer if need be.
 func (l *Loop) wait() int {
-	timeout := -1
 	if len(l.again) > 0 || !l.queue.empty() {
-		timeout = 0
-	} else if next := l.wheel.nextTick(); next >= 0 {
+		return max(0, epollPoll(l.epoll, l.events[:], 0))
+	}
+	timeout := -1
+	if next := l.wheel.nextTick(); next >= 0 {
 		wait := next*int64(Tick) - l.nanos // the turn's own time counts as lateness
 		timeout = int(max(0, (wait+int64(time.Millisecond)-1)/int64(time.Millisecond)))
 	}
