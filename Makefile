@@ -21,8 +21,9 @@ TESTDATA = ./testdata ./testdata/bench ./testdata/bench/simpy ./testdata/client 
 
 .PHONY: build demo test crash zeroloss testssl lint tools bench bench-sim bench-peers golden pgo
 
+# Without C there is one static binary, as small in memory as it gets.
 build:
-	$(GO) build -trimpath -o bin/slbctl ./cmd/slbctl
+	CGO_ENABLED=0 $(GO) build -trimpath -o bin/slbctl ./cmd/slbctl
 
 demo: build
 	$(GO) build -o bin/client ./testdata/client

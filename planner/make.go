@@ -27,6 +27,7 @@ func Make(in Input) (*Plan, error) {
 		p.Warnings = append(p.Warnings, "this plan covers the targets and what they need; the rest, and all outputs, stay as they are recorded")
 	}
 	var wrong problems
+	p.Changes = make([]Change, 0, len(ground.addresses))
 	for _, address := range ground.addresses {
 		if ground.recorded[address] == nil && target.next[address] == nil {
 			continue // wanted, but not selected
@@ -66,9 +67,11 @@ type ground struct {
 }
 
 func survey(in Input) (*ground, error) {
-	g := &ground{recorded: map[string]*spec.Resource{}, wanted: map[string]*spec.Resource{}, children: map[string][]string{}}
+	g := &ground{wanted: map[string]*spec.Resource{}, children: map[string][]string{}}
 	if in.Config != nil {
 		resources := in.Config.Resources()
+		g.wanted = make(map[string]*spec.Resource, len(resources))
+		g.addresses = make([]string, 0, len(resources))
 		for i := range resources {
 			r := &resources[i]
 			g.wanted[r.Address] = r
@@ -79,6 +82,7 @@ func survey(in Input) (*ground, error) {
 	if err != nil {
 		return nil, err
 	}
+	g.recorded = make(map[string]*spec.Resource, len(recorded))
 	for i := range recorded {
 		r := &recorded[i]
 		g.recorded[r.Address] = r
@@ -174,7 +178,10 @@ func (g *ground) revision(before, after *spec.Resource, why string, in Input) Ch
 		c.Before, c.Reason = drifted, reason
 	}
 	c.Changed = changedPaths(c.Before, after)
-	forced := forcedBy(c.Before, after)
+	forced := ""
+	if len(c.Changed) > 0 {
+		forced = forcedBy(c.Before, after)
+	}
 	switch {
 	case why == replaceAsked:
 		c.Action, c.Reason = Replace, why

@@ -68,6 +68,7 @@ type definition struct {
 	name    string
 	dynamic bool // the body has dynamic blocks, or is JSON
 	broken  bool // the body cannot be decoded
+	read    any  // what it says, if that was read ahead: the body is gone then
 	objects []*object
 	ports   hcl.Range // where these are written; none when they are not
 
@@ -366,24 +367,34 @@ func (l *loader) decodeObject(o *object) bool {
 	if def.broken {
 		return false
 	}
-	o.target = def.kind.make()
-	meta := def.kind.meta(o.target)
-	meta.Address, meta.Name, meta.ID = o.address, def.name, o.id
-	meta.Replacements = o.replacements
-	d := &decoder{l: l, scope: o.scope(), parent: o.address, owner: def.name, ok: true}
-	d.scope.refs = maps.Clone(def.refs)
-	body, ok := d.expanded(def.kind.block, def.block.Body, def.dynamic)
-	if !ok {
-		return false
+	scope, ok := o.scope(), true
+	if o.target = def.read; o.target == nil {
+		scope.refs = maps.Clone(def.refs)
+		o.target, ok = l.decodeBlock(def, o.address, scope)
 	}
-	d.block(def.kind.block, body, nil, o.target, def.block.DefRange, def.block.LabelRanges)
+	meta := def.kind.meta(o.target)
+	meta.ID, meta.Replacements = o.id, o.replacements
+	meta.Refs = sortedKeys(scope.refs)
 	if def.kind.ip != nil {
 		ip, pinned := def.kind.ip(o.target)
 		*ip, *pinned = o.ip, o.pinned
 	}
-	meta.Refs = sortedKeys(d.scope.refs)
-	if d.ok && len(def.turns) == 1 && def.module == l.root {
-		def.block.Body = nil // what is written out takes more memory than what it says
+	if ok && len(def.turns) == 1 && def.module == l.root {
+		def.block.Body = hcl.EmptyBody() // what is written out takes more memory than what it says
 	}
-	return d.ok
+	return ok
+}
+
+// decodeBlock makes the resource with this address of its block.
+func (l *loader) decodeBlock(def *definition, address string, s *scope) (target any, ok bool) {
+	target = def.kind.make()
+	meta := def.kind.meta(target)
+	meta.Address, meta.Name = address, def.name
+	d := &decoder{l: l, scope: s, parent: address, owner: def.name, ok: true}
+	body, ok := d.expanded(def.kind.block, def.block.Body, def.dynamic)
+	if !ok {
+		return target, false
+	}
+	d.block(def.kind.block, body, nil, target, def.block.DefRange, def.block.LabelRanges)
+	return target, d.ok
 }

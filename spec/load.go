@@ -74,6 +74,7 @@ type loader struct {
 	from      map[string]hcl.Range // where they say what they are about
 	inner     map[string]*site     // of listeners, records and balancers that are expected something, by address
 	allocated bool                 // addresses are known, everything can be evaluated
+	trial     *loader              // that reads ahead; nil until there is something
 	stack     []string             // what is being evaluated, for cycles
 	secrets   map[string]string    // sensitive texts in resources, by what stands for them
 }
@@ -289,8 +290,11 @@ func (l *loader) protocol(address string) string {
 	if o == nil {
 		return ""
 	}
-	if o.state == done {
+	switch {
+	case o.state == done:
 		return o.target.(*Instance).Protocol
+	case o.def.read != nil:
+		return o.def.read.(*Instance).Protocol
 	}
 	i := &Instance{Protocol: ProtocolHTTP}
 	if a := argument(o.def.block.Body, "protocol"); a != nil {

@@ -17,15 +17,41 @@ import (
 	"golang.org/x/sync/errgroup"
 )
 
+// piece is a part of a file that is parsed on its own, with what that gave.
+type piece struct {
+	file string
+	chunk
+	body hcl.Body // nil while it is not parsed, or when it cannot be
+}
+
+// window is how many pieces are parsed before their blocks are declared: enough for
+// several processors, few enough for their syntax trees to be small.
+const window = 64
+
 // parse reads and parses files and declares their blocks in a module. It returns false
 // when the syntax is broken: then nothing is evaluated, because what refers to a
 // block that could not be read is not wrong.
 func (l *loader) parse(m *module, names []string) bool {
 	before := l.reports.count()
-	var group errgroup.Group
-	group.SetLimit(runtime.GOMAXPROCS(0))
-	bodies := make([][]hcl.Body, len(names))
-	for i, name := range names {
+	pieces := l.cutFiles(names)
+	sound := l.reports.count() == before
+	for pieces := range slices.Chunk(pieces, window) {
+		before := l.reports.count()
+		l.parsePieces(pieces)
+		sound = sound && l.reports.count() == before
+		for i := range pieces {
+			if p := &pieces[i]; p.body != nil {
+				l.declareAll(m, p.file, p.body)
+				p.body = nil
+			}
+		}
+	}
+	return sound
+}
+
+// cutFiles reads files and gives the pieces of those that keep the limits.
+func (l *loader) cutFiles(names []string) (pieces []piece) {
+	for _, name := range names {
 		src, err := readLimited(os.Open(filepath.Join(l.dir, name)))
 		if err != nil {
 			l.reports.general("Unreadable file", fmt.Sprintf("%s: %v.", name, err), "")
@@ -33,35 +59,41 @@ func (l *loader) parse(m *module, names []string) bool {
 		}
 		l.reports.source(name, src)
 		if strings.HasSuffix(name, ".json") {
-			bodies[i] = l.parseJSON(name, src)
+			pieces = append(pieces, piece{file: name, chunk: chunk{src: src}})
 			continue
 		}
 		chunks, limit := scan(src)
 		if limit != nil {
 			l.overLimit(name, src, limit)
-			continue
 		}
-		bodies[i] = make([]hcl.Body, len(chunks))
-		const batch = 64
-		for first := 0; first < len(chunks); first += batch {
-			group.Go(func() error {
-				for j := first; j < min(first+batch, len(chunks)); j++ {
-					file, diags := hclsyntax.ParseConfig(chunks[j].src, name, chunks[j].start)
-					l.reports.hcl(diags)
-					bodies[i][j] = file.Body
+		for _, c := range chunks {
+			pieces = append(pieces, piece{file: name, chunk: c})
+		}
+	}
+	return pieces
+}
+
+// parsePieces parses some at once.
+func (l *loader) parsePieces(pieces []piece) {
+	var group errgroup.Group
+	group.SetLimit(runtime.GOMAXPROCS(0))
+	const batch = 8
+	for some := range slices.Chunk(pieces, batch) {
+		group.Go(func() error {
+			for i := range some {
+				p := &some[i]
+				if strings.HasSuffix(p.file, ".json") {
+					p.body = l.parseJSON(p.file, p.src)
+					continue
 				}
-				return nil
-			})
-		}
+				file, diags := hclsyntax.ParseConfig(p.src, p.file, p.start)
+				l.reports.hcl(diags)
+				p.body = file.Body
+			}
+			return nil
+		})
 	}
 	group.Wait() // no goroutine of it returns an error
-	sound := l.reports.count() == before
-	for i, name := range names {
-		for _, body := range bodies[i] {
-			l.declareAll(m, name, body)
-		}
-	}
-	return sound
 }
 
 // guard checks the limits of a file that is parsed whole.
@@ -89,7 +121,7 @@ func (l *loader) overLimit(name string, src []byte, limit *limitError) {
 	l.reports.error(hcl.Range{Filename: name, Start: limit.pos, End: end}, limit.summary, limit.detail, "")
 }
 
-func (l *loader) parseJSON(name string, src []byte) []hcl.Body {
+func (l *loader) parseJSON(name string, src []byte) hcl.Body {
 	if !l.guard(name, src) {
 		return nil
 	}
@@ -98,7 +130,7 @@ func (l *loader) parseJSON(name string, src []byte) []hcl.Body {
 	if diags.HasErrors() || file == nil {
 		return nil
 	}
-	return []hcl.Body{file.Body}
+	return file.Body
 }
 
 // scanJSON bounds the nesting of a JSON file, and that of the templates in its strings.
@@ -290,7 +322,9 @@ func (l *loader) declareResource(m *module, k *kind, block *hcl.Block) {
 	case !validIdentifier(name):
 		l.reports.error(block.LabelRanges[0], "Invalid name", fmt.Sprintf("%q is no name for %s.", name, article(k.name)), nameHint)
 	}
-	def.broken = !l.checkNames(k.block, block.Body)
+	if def.broken = !l.checkNames(k.block, block.Body); !def.broken {
+		l.readAhead(def)
+	}
 }
 
 // repeatable is a block of a module with what repeats it.

@@ -31,7 +31,9 @@ func (c *Config) Resources() []Resource {
 	for _, k := range resourceKinds {
 		begin := len(out)
 		for _, owner := range k.owners(c) {
-			for _, target := range k.list(owner) {
+			targets := k.list(owner)
+			out = slices.Grow(out, len(targets))
+			for _, target := range targets {
 				out = append(out, k.resource(target))
 			}
 		}

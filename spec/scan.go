@@ -16,8 +16,8 @@ const (
 	maxFileSize  = 4 << 20 // bytes
 	maxDepth     = 100     // brackets, templates and template directives inside each other
 	maxForDepth  = 2
-	maxOperators = 1000    // in one expression at one bracket level
-	chunkSize    = 1 << 10 // bytes; the parser's token lists stay small
+	maxOperators = 1000 // in one expression at one bracket level
+	chunkSize    = 512  // bytes; the parser's token lists stay small
 )
 
 // chunk is a run of whole top-level blocks.
@@ -45,6 +45,7 @@ type scanner struct {
 	braces int // the lexer's own count, which decides what a } closes
 
 	line, lineStart int
+	chunkSize       int // of a chunk at least, but for the last one
 	chunks          []chunk
 	begin           hcl.Pos // of the chunk under way
 	file            nesting
@@ -70,11 +71,13 @@ type mode struct {
 }
 
 // scan checks the limits and cuts the file into chunks that parse on their own.
-func scan(src []byte) ([]chunk, *limitError) {
+func scan(src []byte) ([]chunk, *limitError) { return scanInto(src, chunkSize) }
+
+func scanInto(src []byte, chunkSize int) ([]chunk, *limitError) {
 	if limit := validText(src); limit != nil {
 		return nil, limit
 	}
-	s := &scanner{src: src, line: 1, begin: hcl.InitialPos}
+	s := &scanner{src: src, line: 1, begin: hcl.InitialPos, chunkSize: chunkSize}
 	if bytes.HasPrefix(src, []byte("\xef\xbb\xbf")) {
 		s.pos, s.lineStart = 3, 3
 	}
@@ -194,7 +197,7 @@ func (s *scanner) endOfLine() {
 	if before > 0 && s.src[before-1] == '\r' {
 		before--
 	}
-	if len(s.nest) == 0 && len(s.modes) == 0 && !s.odd && s.pos-s.begin.Byte >= chunkSize &&
+	if len(s.nest) == 0 && len(s.modes) == 0 && !s.odd && s.pos-s.begin.Byte >= s.chunkSize &&
 		before > 0 && s.src[before-1] == '}' {
 		s.cut(s.pos)
 	}

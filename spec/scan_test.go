@@ -2,6 +2,7 @@ package spec
 
 import (
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"reflect"
@@ -148,6 +149,46 @@ func TestScanJSONLimits(t *testing.T) {
 			t.Errorf("%s: %v", name, limit)
 		}
 	}
+}
+
+var chunkSeeds = []string{
+	"a {\n}\nb {\n}\n", "\xef\xbb\xbfa {\r\n}\r\nb {\r\n  c = 1\r\n}\r\n", "a {\n  b = <<E\n}\nE\n}\nc {\n}\n", "a {\n  /* }\n}\n*/\n}\nb {\n}\n",
+	"a {\n  b = \"${ { c = 1\n}\n}\"\n}\nd {\n}\n", "a = {\n}\nb {\n}\n", "a = [{\n}\n]\nb {\n}\n", "a {\n}\n}\nb {\n}\n", "a {\n  b = \"x\n}\n\"}\n",
+	"a {\n  b = <<-E\n  ${c}\n}\n  E\n}\nd {\n}\n", "a {}\n# }\nb {}\n", "a \"b\" { c = 1 }\nd {\n  e = (\n1)\n}\n", "a {\n  b = <<E\n}\n", "a { /*\n*/ }\nb {\n}\n/*",
+}
+
+// FuzzChunks holds what chunks give, parsed one by one, to what the whole file gives: the
+// very blocks and ranges where nothing is wrong, and a mistake where anything is. Only
+// that two arguments outside of blocks have one name may be missed: none may stand there.
+func FuzzChunks(f *testing.F) {
+	for _, seed := range slices.Concat(scanSeeds, chunkSeeds) {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, src []byte) {
+		chunks, limit := scanInto(src, 1)
+		if limit != nil {
+			return
+		}
+		whole, diags := hclsyntax.ParseConfig(src, "x", hcl.InitialPos)
+		var got hclsyntax.Blocks
+		attributes := hclsyntax.Attributes{}
+		wrong := false
+		for _, c := range chunks {
+			part, diags := hclsyntax.ParseConfig(c.src, "x", c.start)
+			wrong = wrong || diags.HasErrors()
+			body := part.Body.(*hclsyntax.Body)
+			got = append(got, body.Blocks...)
+			maps.Copy(attributes, body.Attributes)
+		}
+		if wrong != diags.HasErrors() && !(len(attributes) > 0 && !wrong) {
+			t.Fatalf("wrong in chunks: %v, in the file: %v in %q", wrong, diags, src)
+		}
+		want := whole.Body.(*hclsyntax.Body)
+		if !wrong && !diags.HasErrors() && !(slices.EqualFunc(got, want.Blocks, func(a, b *hclsyntax.Block) bool { return reflect.DeepEqual(a, b) }) &&
+			reflect.DeepEqual(attributes, want.Attributes)) {
+			t.Fatalf("%d chunks differ from the file %q", len(chunks), src)
+		}
+	})
 }
 
 // Chunks parsed one by one must give the very blocks and ranges that the whole

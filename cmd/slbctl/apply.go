@@ -4,8 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
-	"runtime/debug"
 	"time"
 
 	"slbctl/planner"
@@ -135,7 +133,7 @@ func (s *session) planAndApply(f planFlags, do execution, choose func(*ground) e
 		return err
 	}
 	defer func() { err = errors.Join(err, g.unlock()) }()
-	debug.SetMemoryLimit(math.MaxInt64) // see letHeapGrow
+	unboundHeap()
 	if choose != nil {
 		if err := choose(g); err != nil {
 			return err

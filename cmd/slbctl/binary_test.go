@@ -32,7 +32,9 @@ func build(flags ...string) (string, error) {
 		return "", err
 	}
 	exe := filepath.Join(dir, "slbctl")
-	out, err := exec.Command("go", append(append([]string{"build", "-buildvcs=false"}, flags...), "-o", exe, ".")...).CombinedOutput()
+	cmd := exec.Command("go", append(append([]string{"build", "-buildvcs=false"}, flags...), "-o", exe, ".")...)
+	cmd.Env = append(os.Environ(), "CGO_ENABLED=0") // as `make build`
+	out, err := cmd.CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("go build: %w\n%s", err, out)
 	}

@@ -7,15 +7,14 @@ import (
 	"runtime/metrics"
 )
 
-// planHeap is what a plan of 5,000 resources may take, in bytes.
-const planHeap = 45 << 20
+// planHeap is what a plan of 5,000 resources may take, in bytes, besides the program itself.
+const planHeap = 46 << 20
 
 // letHeapGrow has the collector run seldom: a plan lives for a fraction of a second, and
 // most of what it makes is used to its end. The heap may grow to planHeap, and where most of
-// that is in use to twice that: a fixed bound would have the collector run all the time. An
-// apply lifts the bound, for it holds the documents of the change as well.
+// that is in use to twice that: a fixed bound would have the collector run all the time.
 func letHeapGrow() {
-	debug.SetGCPercent(400)
+	debug.SetGCPercent(-1) // below the bound it need not run at all
 	debug.SetMemoryLimit(planHeap)
 	used := []metrics.Sample{{Name: "/gc/heap/live:bytes"}}
 	var collected func(*[16]byte)
@@ -30,4 +29,10 @@ func letHeapGrow() {
 		runtime.SetFinalizer(x, collected) // after the next collection again
 	}
 	runtime.SetFinalizer(new([16]byte), collected)
+}
+
+// unboundHeap ends what letHeapGrow began: an apply holds the documents of the change as well.
+func unboundHeap() {
+	debug.SetMemoryLimit(math.MaxInt64)
+	debug.SetGCPercent(400)
 }
