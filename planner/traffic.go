@@ -93,6 +93,8 @@ func (p *printer) traffic(plan *Plan) {
 		p.requests(t)
 		if stays {
 			p.consequences(t, isNew)
+			p.access(t.Access)
+			p.check(t.HealthCheck)
 		}
 	}
 }

@@ -11,6 +11,9 @@ import (
 
 // Traffic is what a change does to one listener. JSON keys are in alphabetical order.
 type Traffic struct {
+	// Access is who may connect that might not before, or the other way round; null where
+	// nobody's access changes, and in entries of rules: who is let in is a listener's matter.
+	Access   *AccessChange   `json:"access"`
 	Backends []ForeseenShare `json:"backends"` // those after the change, then those that leave
 	// ClientsMoved is the part of clients whose server changes, beside the least possible
 	// for these shares: of hash schedulers counted over all keys, of others over the
@@ -27,7 +30,9 @@ type Traffic struct {
 	ConnectionsOpen *int64  `json:"connections_open"`
 	AllEnd          bool    `json:"-"` // the listener goes, stops or listens elsewhere
 	DrainSeconds    float64 `json:"drain_seconds"`
-	Listener        string  `json:"listener"` // resource address; of a rule for its own servers
+	// HealthCheck is what a change of the check does; null where it stays.
+	HealthCheck *CheckChange `json:"health_check"`
+	Listener    string       `json:"listener"` // resource address; of a rule for its own servers
 	// Method is exact where shares are counted over one period or table of the core,
 	// and simulated for wlc, whose shares depend on how long connections last: it is
 	// given connections that all last equally long.
@@ -62,7 +67,7 @@ type Survival struct {
 }
 
 // Foresee tells what a change does to the traffic of every listener and rule that it
-// changes the servers, weights, scheduler or service of, in the order of their addresses.
+// changes the servers, weights, scheduler, check, clients or service of, in the order of their addresses.
 // Servers count as well unless their instance is stopped. before may be nil.
 //
 // Servers that were drained by hand, and stay so, are left out on both sides.
@@ -76,6 +81,7 @@ func Foresee(before, after *spec.Config, drained ...string) ([]Traffic, error) {
 		return nil, err
 	}
 	out := []Traffic{}
+	access := accessChanges(old, fresh)
 	add := func(address string, o, f forecast) {
 		l := f.listener
 		if l == nil {
@@ -83,10 +89,12 @@ func Foresee(before, after *spec.Config, drained ...string) ([]Traffic, error) {
 		}
 		t := compare(address, o, f)
 		t.Requests = affected(address, l.Address, old, fresh)
+		t.Access = access[address]
+		delete(access, address)
 		out = append(out, t)
 	}
 	for address, f := range fresh.pools {
-		if o := old.pools[address]; !o.same(f) {
+		if o := old.pools[address]; !o.same(f) || checkChange(o, f) != nil {
 			add(address, o, f)
 		}
 	}
@@ -95,6 +103,11 @@ func Foresee(before, after *spec.Config, drained ...string) ([]Traffic, error) {
 			// A rule that goes leaves its listener behind.
 			add(address, o, forecast{listener: fresh.listeners[o.listener.Address]})
 		}
+	}
+	for address := range access { // a listener may have no servers of its own
+		o, f := old.pools[address], fresh.pools[address]
+		o.listener, f.listener = old.listeners[address], fresh.listeners[address]
+		add(address, o, f)
 	}
 	slices.SortFunc(out, func(a, b Traffic) int { return spec.CompareAddresses(a.Listener, b.Listener) })
 	return out, nil
@@ -196,6 +209,7 @@ func compare(address string, before, after forecast) Traffic {
 		}
 	}
 	t.TrafficMoved = moved(t.Backends)
+	t.HealthCheck = checkChange(before, after)
 	t.ConnectionsEnded, t.AllEnd = ended(before, after)
 	if before.Pool != nil {
 		t.DrainSeconds = before.listener.Drain.Seconds()

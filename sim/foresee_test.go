@@ -37,8 +37,8 @@ func TestForeseeJSON(t *testing.T) {
 	}
 	const losses = `[{"detail":"100% on s1","loss":"instance.s0","ok":true},{"detail":"100% on s0","loss":"instance.s1","ok":true},` +
 		`{"detail":"100% on s1","loss":"zone=a","ok":true},{"detail":"100% on s0","loss":"zone=b","ok":true}]`
-	const want = `{"backends":[{"address":"instance.s0","share_after":0.75,"share_before":0.5},{"address":"instance.s1","share_after":0.25,"share_before":0.5}],` +
-		`"clients_moved":null,"clients_moved_min":null,"connections_ended":[],"connections_open":null,"drain_seconds":0,"listener":"load_balancer.lb.listener[\"tcp:80\"]","method":"exact",` +
+	const want = `{"access":null,"backends":[{"address":"instance.s0","share_after":0.75,"share_before":0.5},{"address":"instance.s1","share_after":0.25,"share_before":0.5}],` +
+		`"clients_moved":null,"clients_moved_min":null,"connections_ended":[],"connections_open":null,"drain_seconds":0,"health_check":null,"listener":"load_balancer.lb.listener[\"tcp:80\"]","method":"exact",` +
 		`"requests":[{"after":"load_balancer.lb.listener[\"tcp:80\"]","before":"load_balancer.lb.listener[\"tcp:80\"]","pattern":"*"}],"sessions_lost":null,` +
 		`"survives":` + losses + `,"survives_before":` + losses + `,"traffic_moved":0.25}`
 	if string(got) != want {
@@ -56,7 +56,7 @@ func TestForeseeOnlyWhatChanges(t *testing.T) {
 	}
 	same("nothing", func(*spec.Config) {})
 	same("description", func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].Description = "shop" })
-	same("interval", func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].HealthCheck.Interval *= 2 })
+	same("a list that keeps nobody out", func(c *spec.Config) { restrict(c, spec.ACLBlack) })
 	changed := func(what string, moved float64, change func(*spec.Config)) {
 		c := shop(spec.SchedulerRR, 100, 100)
 		change(c)

@@ -46,6 +46,15 @@ func (a *AccessList) Allows(addr netip.Addr) bool {
 	return a.v6.has(b[:]) == a.white
 }
 
+// Same reports whether two lists say the same in the same words. Lists that do not may
+// still treat all alike.
+func (a *AccessList) Same(b *AccessList) bool {
+	if a == nil || b == nil {
+		return a == b
+	}
+	return a.white == b.white && slices.Equal(a.entries, b.entries)
+}
+
 // Entries returns the list's entries, which nobody may change.
 func (a *AccessList) Entries() []netip.Prefix { return a.entries }
 
