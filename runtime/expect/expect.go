@@ -110,12 +110,20 @@ func Needed(e *spec.Expect, expected float64) int {
 }
 
 // Interval is Wilson's for a part of n hits that have nothing to do with one another, z
-// standard deviations wide to both sides (E. B. Wilson, 1927).
+// standard deviations wide to both sides (E. B. Wilson, 1927). It ends at 0 where there
+// are none and at 1 where all are, which arithmetic misses by its last digit.
 func Interval(part, n, z float64) (low, high float64) {
 	square := z * z / n
 	centre := (part + square/2) / (1 + square)
 	half := z * math.Sqrt(part*(1-part)/n+square/(4*n)) / (1 + square)
-	return max(0, centre-half), min(1, centre+half)
+	low, high = max(0, centre-half), min(1, centre+half)
+	switch part {
+	case 0:
+		low = 0
+	case 1:
+		high = 1
+	}
+	return low, high
 }
 
 // quantile is how many standard deviations a confidence is to both sides.

@@ -129,3 +129,18 @@ func TestTold(t *testing.T) {
 		t.Errorf("the worst is %s", w)
 	}
 }
+
+// TestSampleAtTheEnds holds samples of every size without a single hit, or miss, to bounds
+// that allow none: they keep them, whatever the last digit of an interval says.
+func TestSampleAtTheEnds(t *testing.T) {
+	none, all := 0.0, 1.0
+	for n := int64(1); n <= 5000; n++ {
+		for _, confidence := range []float64{0.9, 0.99, 0.999} {
+			most := Sample(&spec.Expect{Metric: spec.MetricErrorRate, Max: &none, Confidence: confidence}, 0, n, "")
+			least := Sample(&spec.Expect{Metric: spec.MetricShare, Min: &all, Confidence: confidence}, n, n, "")
+			if most.Verdict != Pass || least.Verdict != Pass {
+				t.Fatalf("0 of %d: %s, %d of %d: %s, want both to pass", n, most.Verdict, n, n, least.Verdict)
+			}
+		}
+	}
+}
