@@ -42,11 +42,25 @@ func accessChanges(before, after foresight) map[string]*AccessChange {
 		if old == nil || !old.Serving || !l.Serving || old.ACL.Same(l.ACL) {
 			continue
 		}
-		if c := balance.CompareAccess(old.ACL, l.ACL); len(c.Allowed)+len(c.Refused) > 0 {
+		c := balance.CompareAccess(old.ACL, l.ACL)
+		allowed, refused := clientsOf(l, c.Allowed), clientsOf(l, c.Refused)
+		if len(allowed)+len(refused) > 0 {
 			out[address] = &AccessChange{
-				Allowed: append([]netip.Prefix{}, c.Allowed...), AllowedIPv4: addressesIPv4(c.Allowed),
-				Refused: append([]netip.Prefix{}, c.Refused...), RefusedIPv4: addressesIPv4(c.Refused),
+				Allowed: allowed, AllowedIPv4: addressesIPv4(allowed),
+				Refused: refused, RefusedIPv4: addressesIPv4(refused),
 			}
+		}
+	}
+	return out
+}
+
+// clientsOf leaves out the networks that a listener has no clients of: at an address of
+// IPv4 none comes from IPv6, unless the PROXY protocol says so.
+func clientsOf(l *balance.Listener, networks []netip.Prefix) []netip.Prefix {
+	out := []netip.Prefix{}
+	for _, n := range networks {
+		if n.Addr().Is4() || !l.Endpoint.Addr().Is4() || l.AcceptProxyProtocol {
+			out = append(out, n)
 		}
 	}
 	return out

@@ -24,6 +24,14 @@ func restrict(c *spec.Config, kind string, entries ...string) *spec.Config {
 
 func TestForeseeAccess(t *testing.T) {
 	open := func() *spec.Config { return shop(spec.SchedulerRR, 100, 100) }
+	six := func(c *spec.Config) *spec.Config {
+		c.LoadBalancers[0].IP = netip.IPv6Loopback()
+		return c
+	}
+	heralded := func(c *spec.Config) *spec.Config {
+		c.LoadBalancers[0].Listeners[0].AcceptProxyProtocol = true
+		return c
+	}
 	for _, c := range []struct {
 		name          string
 		before, after *spec.Config
@@ -36,11 +44,14 @@ func TestForeseeAccess(t *testing.T) {
 		{"a white list", open(), restrict(open(), spec.ACLWhite, "0.0.0.0/1", "::/0"),
 			`{"allowed":[],"allowed_ipv4":0,"refused":["128.0.0.0/1"],"refused_ipv4":2147483648}`},
 		{"an empty white list", open(), restrict(open(), spec.ACLWhite),
-			`{"allowed":[],"allowed_ipv4":0,"refused":["0.0.0.0/0","::/0"],"refused_ipv4":4294967296}`},
+			`{"allowed":[],"allowed_ipv4":0,"refused":["0.0.0.0/0"],"refused_ipv4":4294967296}`},
 		{"another entry", restrict(open(), spec.ACLWhite, "10.0.0.0/9"), restrict(open(), spec.ACLWhite, "10.0.0.0/10", "192.0.2.1/32"),
 			`{"allowed":["192.0.2.1/32"],"allowed_ipv4":1,"refused":["10.64.0.0/10"],"refused_ipv4":4194304}`},
 		{"the same in other words", restrict(open(), spec.ACLWhite, "10.0.0.0/8"), restrict(open(), spec.ACLWhite, "10.0.0.0/9", "10.128.0.0/9"), ""},
-		{"IPv6", restrict(open(), spec.ACLBlack), restrict(open(), spec.ACLBlack, "2001:db8::/32"),
+		{"IPv6 at an address of IPv4", open(), restrict(open(), spec.ACLBlack, "2001:db8::/32"), ""},
+		{"IPv6 at one of IPv6", six(open()), restrict(six(open()), spec.ACLBlack, "2001:db8::/32"),
+			`{"allowed":[],"allowed_ipv4":0,"refused":["2001:db8::/32"],"refused_ipv4":0}`},
+		{"IPv6 by the PROXY protocol", heralded(open()), restrict(heralded(open()), spec.ACLBlack, "2001:db8::/32"),
 			`{"allowed":[],"allowed_ipv4":0,"refused":["2001:db8::/32"],"refused_ipv4":0}`},
 		{"a listener that is new", nil, restrict(open(), spec.ACLWhite), "null"},
 	} {
