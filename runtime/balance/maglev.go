@@ -82,30 +82,18 @@ func sourceSlot(seed uint64, c *Client) int {
 }
 
 // addressHash hashes the words of an address.
-func addressHash(seed, hi, lo uint64) uint64 {
-	var key [24]byte
-	binary.LittleEndian.PutUint64(key[0:], seed)
-	binary.LittleEndian.PutUint64(key[8:], hi)
-	binary.LittleEndian.PutUint64(key[16:], lo)
-	return xxhash.Sum64(key[:])
-}
+func addressHash(seed, hi, lo uint64) uint64 { return hash3(seed, hi, lo) }
 
 // tupleSlot is the slot of a connection under tch: both addresses and both ports.
 func tupleSlot(seed uint64, c *Client) int {
-	var key [48]byte
 	hi, lo := words(c.Source.Addr())
-	binary.LittleEndian.PutUint64(key[0:], seed)
-	binary.LittleEndian.PutUint64(key[8:], hi)
-	binary.LittleEndian.PutUint64(key[16:], lo)
-	hi, lo = words(c.Destination.Addr())
-	binary.LittleEndian.PutUint64(key[24:], hi)
-	binary.LittleEndian.PutUint64(key[32:], lo)
-	binary.LittleEndian.PutUint64(key[40:], uint64(c.Source.Port())<<16|uint64(c.Destination.Port()))
-	return int(xxhash.Sum64(key[:]) % hashSlots)
+	high, low := words(c.Destination.Addr())
+	ports := uint64(c.Source.Port())<<16 | uint64(c.Destination.Port())
+	return int(hash6(seed, hi, lo, high, low, ports) % hashSlots)
 }
 
 // words are the 16 bytes of an address; an IPv4 address and its IPv6-mapped form are
-// one client. Keys are written in whole words because the hash reads them so.
+// one client.
 func words(a netip.Addr) (hi, lo uint64) {
 	if a.Is4() { // ::ffff:a.b.c.d, without a way through memory
 		b := a.As4()
