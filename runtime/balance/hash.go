@@ -1,10 +1,13 @@
 package balance
 
-import "math/bits"
+import (
+	"math/bits"
+	"net/netip"
+)
 
-// The hash of clients is XXH64 (seed 0) of whole words, which are its key: this is that function for the two
-// numbers of words that there are. A general one asks at each step how much is left, and takes
-// its input by way of memory.
+// The hash of clients is XXH64 (seed 0) of whole words, the first of which is its key: this is that function for the
+// two numbers of words that there are. A general one asks at each step how much is left, takes its input by way of
+// memory, and begins anew with what many clients have in common.
 
 // The primes of XXH64.
 const (
@@ -15,36 +18,47 @@ const (
 	prime5 = 0x27d4eb2f165667c5
 )
 
-// hash3 hashes three words.
-func hash3(a, b, c uint64) uint64 {
-	h := uint64(prime5 + 3*8)
-	h = absorb(h, a)
-	h = absorb(h, b)
-	h = absorb(h, c)
-	return avalanche(h)
+// sourceHash is the hash of a seed and the words of an address, as far as it goes without the address.
+type sourceHash uint64
+
+func newSourceHash(seed uint64) sourceHash { return sourceHash(absorb(prime5+3*8, seed)) }
+
+func (h sourceHash) of(hi, lo uint64) uint64 {
+	return avalanche(absorb(absorb(uint64(h), hi), lo))
 }
 
-// hash6 hashes six words: the first four side by side, in lanes that do not wait for one another.
-func hash6(a, b, c, d, e, f uint64) uint64 {
-	const start1, start4 = (prime1 + prime2) & (1<<64 - 1), 1<<64 - prime1
-	a, b, c, d = round(start1, a), round(prime2, b), round(0, c), round(start4, d)
-	h := bits.RotateLeft64(a, 1) + bits.RotateLeft64(b, 7) + bits.RotateLeft64(c, 12) + bits.RotateLeft64(d, 18)
-	h = (h^round(0, a))*prime1 + prime4
-	h = (h^round(0, b))*prime1 + prime4
-	h = (h^round(0, c))*prime1 + prime4
-	h = (h^round(0, d))*prime1 + prime4
-	h += 6 * 8
-	h = absorb(h, e)
-	h = absorb(h, f)
-	return avalanche(h)
+// tupleHash is the hash of a seed, the words of two addresses, and their ports, as far as it goes without the source.
+// Of six words the first four are taken in side by side, in lanes that do not wait for one another.
+type tupleHash struct {
+	seed, high uint64 // their lanes
+	low        uint64
+	port       uint64
+}
+
+func newTupleHash(seed uint64, destination netip.AddrPort) tupleHash {
+	const first, last = (prime1 + prime2) & (1<<64 - 1), 1<<64 - prime1 // what the two lanes begin with
+	high, low := words(destination.Addr())
+	return tupleHash{round(first, seed), round(last, high), low, uint64(destination.Port())}
+}
+
+func (h tupleHash) of(source netip.AddrPort) uint64 {
+	hi, lo := words(source.Addr())
+	hi, lo = round(prime2, hi), round(0, lo)
+	x := bits.RotateLeft64(h.seed, 1) + bits.RotateLeft64(hi, 7) + bits.RotateLeft64(lo, 12) + bits.RotateLeft64(h.high, 18)
+	x = merge(x, h.seed)
+	x = merge(x, hi)
+	x = merge(x, lo)
+	x = merge(x, h.high)
+	x = absorb(x+6*8, h.low)
+	x = absorb(x, uint64(source.Port())<<16|h.port)
+	return avalanche(x)
 }
 
 func round(lane, word uint64) uint64 { return bits.RotateLeft64(lane+word*prime2, 31) * prime1 }
 
-// absorb takes one more word in.
-func absorb(h, word uint64) uint64 {
-	return bits.RotateLeft64(h^round(0, word), 27)*prime1 + prime4
-}
+// merge adds a lane to the hash, and absorb one more word.
+func merge(h, lane uint64) uint64  { return (h^round(0, lane))*prime1 + prime4 }
+func absorb(h, word uint64) uint64 { return bits.RotateLeft64(h^round(0, word), 27)*prime1 + prime4 }
 
 func avalanche(h uint64) uint64 {
 	h = (h ^ h>>33) * prime2

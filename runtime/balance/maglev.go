@@ -76,21 +76,17 @@ func advance(slot, skip, size uint32) uint32 {
 }
 
 // sourceSlot is the slot of a client under sch: its address alone decides.
-func sourceSlot(seed uint64, c *Client) int {
-	hi, lo := words(c.Source.Addr())
-	return int(addressHash(seed, hi, lo) % hashSlots)
-}
+func sourceSlot(seed uint64, c *Client) int { return newSourceHash(seed).slot(c.Source.Addr()) }
+
+func (h sourceHash) slot(source netip.Addr) int { return int(h.of(words(source)) % hashSlots) }
 
 // addressHash hashes the words of an address.
-func addressHash(seed, hi, lo uint64) uint64 { return hash3(seed, hi, lo) }
+func addressHash(seed, hi, lo uint64) uint64 { return newSourceHash(seed).of(hi, lo) }
 
 // tupleSlot is the slot of a connection under tch: both addresses and both ports.
-func tupleSlot(seed uint64, c *Client) int {
-	hi, lo := words(c.Source.Addr())
-	high, low := words(c.Destination.Addr())
-	ports := uint64(c.Source.Port())<<16 | uint64(c.Destination.Port())
-	return int(hash6(seed, hi, lo, high, low, ports) % hashSlots)
-}
+func tupleSlot(seed uint64, c *Client) int { return newTupleHash(seed, c.Destination).slot(c.Source) }
+
+func (h tupleHash) slot(source netip.AddrPort) int { return int(h.of(source) % hashSlots) }
 
 // words are the 16 bytes of an address; an IPv4 address and its IPv6-mapped form are
 // one client.

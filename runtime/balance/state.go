@@ -87,7 +87,12 @@ func (s *State) persist() {
 }
 
 // ticket takes the next ticket, from 0 on.
-func (s *State) ticket() uint64 { return s.history.tickets.Add(1) - 1 }
+func (s *State) ticket() uint64 { return s.takeTickets(1) }
+
+// takeTickets takes the next n tickets, and returns the first.
+func (s *State) takeTickets(n int) (first uint64) {
+	return s.history.tickets.Add(uint64(n)) - uint64(n)
+}
 
 // begin counts a connection to a backend, unless it is full.
 func (s *State) begin(backend uint16) bool {

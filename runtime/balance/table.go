@@ -128,7 +128,10 @@ func (t *Table) Pick(s *State, c *Client, tried Tried) (i int, ok bool) {
 }
 
 // turn takes a ticket of rr or wrr, and is where in the sequence that stands.
-func (t *Table) turn(s *State) int { return int(s.ticket() % uint64(len(t.sequence))) }
+func (t *Table) turn(s *State) int { return t.position(s.ticket()) }
+
+// position is where in the sequence of rr or wrr a ticket stands.
+func (t *Table) position(ticket uint64) int { return int(ticket % uint64(len(t.sequence))) }
 
 // take counts a connection to a backend unless it was tried or is full.
 func (t *Table) take(s *State, backend uint16, tried Tried) bool {
