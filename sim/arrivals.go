@@ -12,7 +12,8 @@ type arrivals struct {
 	next  int64  // when connection number index comes, in ns
 	index uint64 // connections before it
 
-	step func(*arrivals) // moves on to the following connection
+	// pass moves on past the connections that come before a time, at most so many, and returns how many they are.
+	pass func(a *arrivals, until int64, most int) int
 
 	// Constant: the gap is the fraction whole + rest/rate ns, kept exact by carrying
 	// the remainder, so that connection n comes at floor(n*10^9/rate).
@@ -30,11 +31,11 @@ func newArrivals(t *spec.Traffic, seed uint64) *arrivals {
 	rate := uint64(math.Round(t.Rate * 1e6)) // connections in 10^6 seconds
 	rate = max(rate, 1)
 	const span = 1e15 // 10^6 seconds in ns
-	a := &arrivals{whole: span / rate, rest: span % rate, rate: rate, step: (*arrivals).stepConstant}
+	a := &arrivals{whole: span / rate, rest: span % rate, rate: rate, pass: (*arrivals).passConstant}
 	if t.Arrivals == spec.ArrivalsConstant {
 		return a
 	}
-	a.step = (*arrivals).stepPoisson
+	a.pass = (*arrivals).passPoisson
 	// A gap is at most 44 means, so 6 bits above the mean's keep it in 63.
 	a.scale = 63 - 6 - bits.Len64(a.whole+1)
 	hi, lo := bits.Mul64(span, 1<<a.scale)
@@ -45,18 +46,27 @@ func newArrivals(t *spec.Traffic, seed uint64) *arrivals {
 	return a
 }
 
-func (a *arrivals) stepConstant() {
-	a.index++
-	a.next += int64(a.whole)
-	if a.carry += a.rest; a.carry >= a.rate {
-		a.carry -= a.rate
-		a.next++
+// step moves on to the following connection.
+func (a *arrivals) step() { a.pass(a, math.MaxInt64, 1) }
+
+func (a *arrivals) passConstant(until int64, most int) (n int) {
+	for ; n < most && a.next < until; n++ {
+		a.next += int64(a.whole)
+		if a.carry += a.rest; a.carry >= a.rate {
+			a.carry -= a.rate
+			a.next++
+		}
 	}
+	a.index += uint64(n)
+	return n
 }
 
-func (a *arrivals) stepPoisson() {
-	a.index++
-	a.wait()
+func (a *arrivals) passPoisson(until int64, most int) (n int) {
+	for ; n < most && a.next < until; n++ {
+		a.index++
+		a.wait()
+	}
+	return n
 }
 
 // wait adds the gap before connection number index.

@@ -70,6 +70,7 @@ func (r *run) addStations() {
 // rebuild makes the tables of all pools, as the live balancer does at each verdict and
 // at each step of a server that starts slowly.
 func (r *run) rebuild() {
+	r.looked = false
 	next := int64(0)
 	for k := r.serving.base; k < r.serving.base+r.serving.pools; k++ {
 		p := &r.pools[k]

@@ -136,11 +136,11 @@ func TestConstantArrivalsAreExact(t *testing.T) {
 			if want := int64(n * 1e9 / rate); a.next != want || a.index != n {
 				t.Fatalf("rate %d: connection %d (%d) at %d ns, want %d", rate, n, a.index, a.next, want)
 			}
-			a.step(a)
+			a.step()
 		}
 	})
 	slow := newArrivals(&spec.Traffic{Rate: 0.4, Arrivals: spec.ArrivalsConstant}, 0)
-	slow.step(slow)
+	slow.step()
 	if slow.next != 2_500_000_000 {
 		t.Errorf("at 0.4 a second the second connection is at %d ns", slow.next)
 	}
@@ -159,7 +159,7 @@ func TestPoissonArrivalsKeepTheirRate(t *testing.T) {
 			if rate == 1e-6 && a.index == 100 { // 63 bits of nanoseconds end at 292 years
 				break
 			}
-			a.step(a)
+			a.step()
 		}
 		want := float64(a.index) / rate * 1e9
 		if math.Abs(float64(a.next)-want) > 5*want/math.Sqrt(float64(a.index)) {

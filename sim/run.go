@@ -125,6 +125,9 @@ type run struct {
 	spare    []balance.Tried   // of connections that have waited
 	hangups  queue[hangup]
 	coming   connection // the one that is looked at, unless it has waited; all have one destination
+	block    *block     // nil where each connection is looked at alone
+	fine     bool       // all servers in the table are,
+	looked   bool       // as far as that was looked at since something last happened to them
 
 	// Of a service block.
 	demands    []*demands // by stream
@@ -186,6 +189,7 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 		}
 		r.addTraffic(&sim.Traffic[k], log)
 	}
+	r.addBlock()
 	return r, nil
 }
 
@@ -310,6 +314,10 @@ func (r *run) play() {
 		if r.due(a.next) {
 			r.advance(a.next)
 		}
+		if r.inTurn() {
+			r.arriveInTurn(end)
+			continue
+		}
 		r.now = a.next
 		r.depart(r.now)
 		r.requests++
@@ -318,7 +326,7 @@ func (r *run) play() {
 		} else {
 			r.arrive(k, a.index)
 		}
-		a.step(a)
+		a.step()
 	}
 	r.depart(int64(r.sim.Duration))
 	r.closeStretch(int64(r.sim.Duration))
@@ -342,21 +350,25 @@ func (r *run) earliest() int {
 }
 
 // due reports whether something is to happen before a connection at the given time.
-func (r *run) due(t int64) bool {
-	return len(r.events) > 0 && r.events[0].at <= t || !r.waiting.empty() && r.waiting.head().due <= t
+func (r *run) due(t int64) bool { return r.next() <= t }
+
+// next is when something is to happen beside the traffic.
+func (r *run) next() int64 {
+	at := int64(math.MaxInt64)
+	if len(r.events) > 0 {
+		at = r.events[0].at
+	}
+	if !r.waiting.empty() {
+		at = min(at, r.waiting.head().due)
+	}
+	return at
 }
 
 // advance lets everything happen up to and including the given time: at each instant
 // the events first, then the retries, who see what the events changed.
 func (r *run) advance(until int64) {
 	for r.due(until) {
-		r.now = until
-		if len(r.events) > 0 {
-			r.now = min(r.now, r.events[0].at)
-		}
-		if !r.waiting.empty() {
-			r.now = min(r.now, r.waiting.head().due)
-		}
+		r.now = r.next()
 		r.depart(r.now)
 		if r.onlyStep() {
 			r.happen(r.events.pop())

@@ -131,6 +131,7 @@ func (f *fault) gone(r *run) bool {
 
 // happen applies one event and reports whether the tables are to be built anew.
 func (r *run) happen(e event) (rebuild bool) {
+	r.looked = r.looked && (e.kind == probeStarts || e.kind == probeEnds)
 	switch e.kind {
 	case probeStarts:
 		if i := r.heir(e.index); i >= 0 {

@@ -42,7 +42,7 @@ func (d *demands) draw(index uint64) int64 {
 // recorded is a time of the log: the request's own, if it is replayed from it and the log tells.
 func (d *demands) recorded(index uint64) int64 {
 	if d.own != nil {
-		if took := d.times.of(&d.own.next); took > 0 {
+		if took := d.times.of(d.own.next); took > 0 {
 			return took
 		}
 	}

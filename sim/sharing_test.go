@@ -44,7 +44,7 @@ func TestSharingIsFair(t *testing.T) {
 	arrivals, index := newArrivals(&day(c).Traffic[0], day(c).Seed), map[time.Duration]uint64{}
 	for arrivals.next < int64(day(c).Duration) {
 		index[time.Duration(arrivals.next)] = arrivals.index
-		arrivals.step(arrivals)
+		arrivals.step()
 	}
 	var slowdown [2][]float64
 	run1(t, c, Options{Observe: func(p Pick) {

@@ -245,6 +245,15 @@ func (t *Trace) Next(r *Request) bool {
 	return true
 }
 
+// Read reads the next requests into a slice, as many as it has room for, and returns how many: none at the end, and
+// where Err says why it cannot.
+func (t *Trace) Read(to []Request) (n int) {
+	for n < len(to) && t.Next(&to[n]) {
+		n++
+	}
+	return n
+}
+
 // varint reads a number; most have a byte or two.
 func varint(b []byte) (n uint64, rest []byte, ok bool) {
 	if len(b) > 0 && b[0] < 0x80 {
