@@ -3,12 +3,14 @@ package sim
 import (
 	"fmt"
 	"net/netip"
+	"path/filepath"
 	"slices"
 	"testing"
 	"time"
 
 	"golang.org/x/sys/unix"
 
+	"slbctl/sim/trace"
 	"slbctl/spec"
 )
 
@@ -160,5 +162,39 @@ func TestConnectionsAllocateNothing(t *testing.T) {
 		if few, many := allocations(10), allocations(200); many > few+500 { // of 57,000 more: what else runs in the process allocates, too
 			t.Errorf("%s: %v allocations for 3,000 connections, %v for 60,000", scheduler, few, many)
 		}
+	}
+}
+
+// BenchmarkRunTrace tells CPU ns per connection that a trace of a million says, of 20,000 clients.
+func BenchmarkRunTrace(b *testing.B) {
+	path := filepath.Join(b.TempDir(), "day.trace")
+	to, err := trace.NewRecorder(path)
+	if err != nil {
+		b.Fatal(err)
+	}
+	const requests = 1_000_000
+	for i := range uint64(requests) {
+		random := source(1).draw(i)
+		client := below(random, 20000)
+		to.Add(trace.Record{
+			At: time.Duration(i*97_000 + random%50_000), Client: netip.AddrPortFrom(netip.AddrFrom4([4]byte{203, 0, byte(client >> 8), byte(client)}), 1024+uint16(random>>17)%60000),
+			Method: "GET", Host: "www.abc.com", Path: fmt.Sprint("/item/", random>>40%2000), Server: fmt.Sprint("10.0.0.", random>>50%16), Status: 200,
+		})
+	}
+	if err := to.Close(); err != nil {
+		b.Fatal(err)
+	}
+	for _, scheduler := range []string{spec.SchedulerRR, spec.SchedulerSCH, spec.SchedulerTCH} {
+		b.Run(scheduler, func(b *testing.B) {
+			c := replaying(shop(scheduler, slices.Repeat([]int{100, 50}, 8)...), path)
+			b.ReportAllocs()
+			began := cpu()
+			for b.Loop() {
+				if r := runOf(b, c); r.requests != requests || r.finished() != nil {
+					b.Fatal(r.requests, r.finished())
+				}
+			}
+			b.ReportMetric(float64(cpu()-began)/float64(b.N*requests), "cpu-ns/connection")
+		})
 	}
 }

@@ -33,12 +33,15 @@
 //
 // A trace is the magic "slbtrace", a version byte, blocks, and a trailer. A block is its
 // kind (1 byte), the length of its payload and the CRC-32C of kind and payload (4 bytes
-// each, little endian), and the payload. Numbers in payloads are unsigned varints, texts
-// have their length before them.
+// each, little endian), and the payload. Numbers in payloads are unsigned varints unless
+// said otherwise, texts have their length before them.
 //
-//	R  requests, each: ns since the one before, client, port, target, server, status,
-//	   bytes, µs that it took. Client, target and server count the entries below from 0;
-//	   server 0 is none, port and status are 0 where the log does not tell them.
+//	R  requests: how many, of each of their numbers the least (a varint) and the width in
+//	   bytes of what they have above it (1 byte, 0 to 8), and then of each number these
+//	   columns (little endian). The numbers are ns since the request before, client, port,
+//	   target, server, status, bytes, µs that it took. Client, target and server count the
+//	   entries below from 0; server 0 is none, port and status are 0 where the log does not
+//	   tell them. Times have a width of 1 at least.
 //	C  clients: the address, as 4 or 16 bytes
 //	T  targets: method, host, path
 //	S  servers: the name; the first is empty

@@ -12,13 +12,14 @@ import (
 // What a trace begins and ends with; see the package's documentation.
 const (
 	magic       = "slbtrace"
-	version     = 1
+	version     = 2
 	headerSize  = len(magic) + 1
 	tail        = "slbtail\n"
 	trailerSize = 8 + len(tail)
 	blockHead   = 1 + 4 + 4
-	blockSize   = 64 << 10  // a block is written when it has so much
-	longestBody = 128 << 10 // and never has more
+	blockSize   = 64 << 10  // a block of names is written when it has so much
+	longestBody = 128 << 10 // and no block ever has more
+	slack       = 8         // bytes that may be read behind a block
 	footerSize  = 128       // of an E block, at most
 )
 
@@ -114,6 +115,16 @@ func (d *decoder) number() uint64 {
 	}
 	d.rest = d.rest[size:]
 	return n
+}
+
+func (d *decoder) byte() byte {
+	if len(d.rest) == 0 {
+		d.bad = true
+		return 0
+	}
+	b := d.rest[0]
+	d.rest = d.rest[1:]
+	return b
 }
 
 func (d *decoder) text() []byte {

@@ -25,8 +25,9 @@ type Trace struct {
 	at         int64 // where the next block is
 	dictionary int64 // where the last one of requests ends
 	buffer     []byte
-	rest       []byte // of the block
-	base       int64  // where the block begins
+	columns    [columns]column // of the block
+	row, rows  int             // the next of its requests, and how many they are
+	base       int64           // where it begins
 	time       int64
 	count      int64
 	err        error
@@ -121,7 +122,7 @@ func newTrace(file io.ReaderAt, size int64, close func() error) (*Trace, error) 
 	case string(head[:len(magic)]) != magic:
 		return nil, errBroken
 	case head[len(magic)] != version:
-		return nil, fmt.Errorf("a trace of version %d: this slbctl reads version %d", head[len(magic)], version)
+		return nil, fmt.Errorf("a trace of version %d: this slbctl reads version %d. Make it again with `slbctl sim import`", head[len(magic)], version)
 	case string(trailer[8:]) != tail:
 		return nil, errCut
 	}
@@ -194,7 +195,8 @@ func (t *Trace) learn(kind byte, d *decoder) bool {
 	return !d.bad
 }
 
-// readBlock reads a block and holds it against its checksum. The buffer is used again.
+// readBlock reads a block and holds it against its checksum. The buffer is used again; the payload leaves some slack
+// in it.
 func readBlock(in io.Reader, buffer []byte, at int64) (kind byte, payload []byte, err error) {
 	var head [blockHead]byte
 	if _, err := io.ReadFull(in, head[:]); err != nil {
@@ -204,8 +206,8 @@ func readBlock(in io.Reader, buffer []byte, at int64) (kind byte, payload []byte
 	if size > longestBody {
 		return 0, nil, damaged(at, "a block of an impossible length")
 	}
-	if cap(buffer) < size {
-		buffer = make([]byte, size, longestBody)
+	if cap(buffer) < size+slack {
+		buffer = make([]byte, size, longestBody+slack)
 	}
 	payload = buffer[:size]
 	if _, err := io.ReadFull(in, payload); err != nil {
@@ -215,55 +217,6 @@ func readBlock(in io.Reader, buffer []byte, at int64) (kind byte, payload []byte
 		return 0, nil, damaged(at, "a block whose checksum is wrong")
 	}
 	return head[0], payload, nil
-}
-
-// Next reads the next request; false at the end, and where Err says why it cannot.
-func (t *Trace) Next(r *Request) bool {
-	if len(t.rest) == 0 && !t.block() {
-		return false
-	}
-	var v [8]uint64
-	b, ok := t.rest, true
-	for k := range v {
-		if v[k], b, ok = varint(b); !ok {
-			return t.fail()
-		}
-	}
-	t.rest = b
-	if v[0] > latest || v[1] >= uint64(len(t.Clients)) || v[2] > 65535 || v[3] >= uint64(len(t.Targets)) ||
-		v[4] >= uint64(len(t.Servers)) || v[5] > 999 || v[6] > latest || v[7] > longestTime/1000 {
-		return t.fail()
-	}
-	if t.time += int64(v[0]); t.time < 0 {
-		return t.fail()
-	}
-	t.count++
-	*r = Request{
-		At: time.Duration(t.time), Client: uint32(v[1]), Port: uint16(v[2]), Target: uint32(v[3]), Server: uint32(v[4]),
-		Status: uint16(v[5]), Bytes: int64(v[6]), Took: time.Duration(v[7]) * time.Microsecond,
-	}
-	return true
-}
-
-// Read reads the next requests into a slice, as many as it has room for, and returns how many: none at the end, and
-// where Err says why it cannot.
-func (t *Trace) Read(to []Request) (n int) {
-	for n < len(to) && t.Next(&to[n]) {
-		n++
-	}
-	return n
-}
-
-// varint reads a number; most have a byte or two.
-func varint(b []byte) (n uint64, rest []byte, ok bool) {
-	if len(b) > 0 && b[0] < 0x80 {
-		return uint64(b[0]), b[1:], true
-	}
-	n, size := binary.Uvarint(b)
-	if size <= 0 {
-		return 0, nil, false
-	}
-	return n, b[size:], true
 }
 
 // block reads the next block of requests.
@@ -278,8 +231,12 @@ func (t *Trace) block() bool {
 		return false
 	}
 	kind, payload, err := readBlock(io.NewSectionReader(t.file, t.at, t.dictionary-t.at), t.buffer, t.at)
-	if err == nil && (kind != requestBlock || len(payload) == 0) {
+	switch {
+	case err != nil:
+	case kind != requestBlock:
 		err = damaged(t.at, "a block in the wrong place")
+	case !t.columnsOf(payload):
+		err = damaged(t.at, "a block of requests")
 	}
 	if err != nil {
 		t.err = fmt.Errorf("%s: %w", t.name, err)
@@ -287,12 +244,12 @@ func (t *Trace) block() bool {
 	}
 	t.base = t.at
 	t.at += int64(blockHead + len(payload))
-	t.buffer, t.rest = payload, payload
+	t.buffer = payload
 	return true
 }
 
 func (t *Trace) fail() bool {
-	t.rest = nil
+	t.row = t.rows
 	t.err = fmt.Errorf("%s: %w", t.name, damaged(t.base, "a request that cannot be"))
 	return false
 }

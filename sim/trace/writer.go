@@ -12,13 +12,14 @@ type writer struct {
 	err     error
 	at      int64 // bytes written
 	block   []byte
+	rows    []row // requests of the next block
 	last    int64 // ns since 1970 of the last request
 	footer  Footer
 	started bool // footer.Start is known; else it is the first request's time
 }
 
 func newWriter(out io.Writer) *writer {
-	w := &writer{out: out, block: make([]byte, blockHead, blockSize+longestTarget)}
+	w := &writer{out: out, block: make([]byte, blockHead, longestBody), rows: make([]row, 0, blockRequests)}
 	w.write([]byte(magic + string(rune(version))))
 	return w
 }
@@ -49,23 +50,30 @@ func (w *writer) add(r *Request) {
 	if !w.started {
 		w.started, w.footer.Start, w.last = true, time.Unix(0, at).UTC(), at
 	}
-	b := binary.AppendUvarint(w.block, uint64(at-w.last))
-	b = binary.AppendUvarint(b, uint64(r.Client))
-	b = binary.AppendUvarint(b, uint64(r.Port))
-	b = binary.AppendUvarint(b, uint64(r.Target))
-	b = binary.AppendUvarint(b, uint64(r.Server))
-	b = binary.AppendUvarint(b, uint64(r.Status))
-	b = binary.AppendUvarint(b, uint64(r.Bytes))
-	w.block = binary.AppendUvarint(b, uint64(r.Took/time.Microsecond))
+	w.rows = append(w.rows, row{
+		gapColumn: uint64(at - w.last), clientColumn: uint64(r.Client), portColumn: uint64(r.Port), targetColumn: uint64(r.Target),
+		serverColumn: uint64(r.Server), statusColumn: uint64(r.Status), bytesColumn: uint64(r.Bytes), tookColumn: uint64(r.Took / time.Microsecond),
+	})
 	w.last = at
 	w.footer.Duration = time.Duration(at) - time.Duration(w.footer.Start.UnixNano())
 	w.footer.Requests++
-	w.flush(requestBlock, blockSize)
+	if len(w.rows) == blockRequests {
+		w.flushRequests()
+	}
+}
+
+// flushRequests writes the requests of a block, if there are any.
+func (w *writer) flushRequests() {
+	if len(w.rows) > 0 {
+		w.block = appendColumns(w.block, w.rows)
+		w.rows = w.rows[:0]
+		w.flush(requestBlock, 0)
+	}
 }
 
 // close writes what the numbers of requests mean, and the end.
 func (w *writer) close(n *names) error {
-	w.flush(requestBlock, 0)
+	w.flushRequests()
 	dictionary := w.at
 	for _, c := range n.addresses {
 		w.block = appendClient(w.block, c)
