@@ -10,36 +10,33 @@ import (
 
 // access tells who may connect that might not before, and the other way round.
 func (p *printer) access(c *sim.AccessChange) {
-	if c == nil {
-		return
+	if c != nil && len(c.Refused) > 0 {
+		p.WriteString("    refused from now on: " + clients(c.Refused, c.RefusedIPv4) + "; who is connected stays\n")
 	}
-	p.clients("refused from now on", c.Refused, c.RefusedIPv4)
-	p.clients("let in from now on", c.Allowed, c.AllowedIPv4)
+	if c != nil && len(c.Allowed) > 0 {
+		p.WriteString("    let in from now on: " + clients(c.Allowed, c.AllowedIPv4) + "\n")
+	}
 }
 
 // shownPrefixes is how many networks of clients are listed one by one.
 const shownPrefixes = 4
 
-func (p *printer) clients(what string, prefixes []netip.Prefix, addresses uint64) {
-	if len(prefixes) == 0 {
-		return
-	}
+func clients(networks []netip.Prefix, addresses uint64) string {
 	names := make([]string, 0, shownPrefixes)
-	for _, prefix := range prefixes[:min(len(prefixes), shownPrefixes)] {
-		names = append(names, prefix.String())
+	for _, n := range networks[:min(len(networks), shownPrefixes)] {
+		names = append(names, n.String())
 	}
 	text := strings.Join(names, ", ")
-	if more := len(prefixes) - len(names); more > 0 {
+	if more := len(networks) - len(names); more > 0 {
 		text += fmt.Sprintf(" and %d more", more)
 	}
 	switch addresses {
 	case 0:
+		return text
 	case 1:
-		text += " (1 address of IPv4)"
-	default:
-		text += fmt.Sprintf(" (%d addresses of IPv4)", addresses)
+		return text + " (1 address of IPv4)"
 	}
-	fmt.Fprintf(p, "    %s: %s; who is connected stays\n", what, text)
+	return fmt.Sprintf("%s (%d addresses of IPv4)", text, addresses)
 }
 
 // check tells how soon it is noticed, at the latest, that a server is dead or back.

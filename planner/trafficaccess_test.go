@@ -29,7 +29,7 @@ func TestTextOfAccess(t *testing.T) {
 			"    refused from now on: 128.0.0.0/1 (2147483648 addresses of IPv4); who is connected stays\n"},
 		{"one address", with(quickstart(), office("192.0.2.1/32", "192.0.2.2/32"), listed("black")), with(quickstart(), office("192.0.2.2/32", "198.51.100.0/24"), listed("black")),
 			"    refused from now on: 198.51.100.0/24 (256 addresses of IPv4); who is connected stays\n" +
-				"    let in from now on: 192.0.2.1/32 (1 address of IPv4); who is connected stays\n"},
+				"    let in from now on: 192.0.2.1/32 (1 address of IPv4)\n"},
 		{"many", with(quickstart(), office(), listed("black")),
 			with(quickstart(), office("10.0.0.0/32", "10.0.0.2/32", "10.0.0.4/32", "10.0.0.6/32", "10.0.0.8/32"), listed("black")),
 			"    refused from now on: 10.0.0.0/32, 10.0.0.2/32, 10.0.0.4/32, 10.0.0.6/32 and 1 more (5 addresses of IPv4); who is connected stays\n"},
