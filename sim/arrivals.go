@@ -42,7 +42,8 @@ func newArrivals(t *spec.Traffic, seed uint64) *arrivals {
 	a.mean, _ = bits.Div64(hi, lo, rate)
 	a.gaps = newSource(seed, "arrivals "+t.Name)
 	a.logs = logTable()
-	a.wait()
+	a.index-- // the first one comes a gap after 0
+	a.step()
 	return a
 }
 
@@ -61,18 +62,16 @@ func (a *arrivals) passConstant(until int64, most int) (n int) {
 	return n
 }
 
+// passPoisson adds the gap before each connection, which its number draws.
 func (a *arrivals) passPoisson(until int64, most int) (n int) {
-	for ; n < most && a.next < until; n++ {
-		a.index++
-		a.wait()
+	next, fraction, index, scale := a.next, a.fraction, a.index, a.scale&63
+	for ; n < most && next < until; n++ {
+		index++
+		hi, lo := bits.Mul64(exponential(a.logs, a.gaps.draw(index)), a.mean)
+		fraction += hi<<(64-57) | lo>>57
+		next += int64(fraction >> scale)
+		fraction &= 1<<scale - 1
 	}
+	a.next, a.fraction, a.index = next, fraction, index
 	return n
-}
-
-// wait adds the gap before connection number index.
-func (a *arrivals) wait() {
-	hi, lo := bits.Mul64(exponential(a.logs, a.gaps.draw(a.index)), a.mean)
-	a.fraction += hi<<(64-57) | lo>>57
-	a.next += int64(a.fraction >> a.scale)
-	a.fraction &= 1<<a.scale - 1
 }

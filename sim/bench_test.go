@@ -2,6 +2,7 @@ package sim
 
 import (
 	"fmt"
+	"math"
 	"net/netip"
 	"path/filepath"
 	"slices"
@@ -195,6 +196,34 @@ func BenchmarkRunTrace(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(cpu()-began)/float64(b.N*requests), "cpu-ns/connection")
+		})
+	}
+}
+
+// BenchmarkRunFloor tells CPU ns for what no connection of a Poisson stream can do without: when it comes, from where,
+// and whose it is. BenchmarkRun has the making of tables, an accident and the counts as well.
+func BenchmarkRunFloor(b *testing.B) {
+	for _, scheduler := range []string{spec.SchedulerSCH, spec.SchedulerTCH} {
+		b.Run(scheduler, func(b *testing.B) {
+			c := shop(scheduler, slices.Repeat([]int{100, 50}, 8)...)
+			day(c).Traffic[0].Arrivals = spec.ArrivalsPoisson
+			r, err := newRun(c, day(c), Options{})
+			if err != nil {
+				b.Fatal(err)
+			}
+			r.rebuild()
+			r.openStretch()
+			r.advance(0) // the first probes
+			a, p := r.arrivals[0], &r.pools[0]
+			connections := 0
+			began := cpu()
+			for b.Loop() {
+				first := a.index
+				n := a.pass(a, math.MaxInt64, blockSize)
+				r.clients[0].sources(first, r.block.sources[:n])
+				connections += p.table.PickInTurn(p.state, r.coming.client.Destination, r.block.sources[:n], r.block.picked[:n])
+			}
+			b.ReportMetric(float64(cpu()-began)/float64(connections), "cpu-ns/connection")
 		})
 	}
 }

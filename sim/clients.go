@@ -62,38 +62,38 @@ func (c *clients) client(index uint64) uint64 {
 	}
 }
 
-// port returns the port that connection number index comes from.
+// port returns the port that connection number index comes from; one that a log does not
+// tell is drawn. Fresh ones come again only after all others: the factor has no divisor in
+// common with their number.
 func (c *clients) port(index uint64) uint16 {
-	if c.replay != nil {
-		return c.portOf(index, c.replay.next.Port)
+	if c.fresh != 0 {
+		return 1024 + uint16((c.fresh%(65536-1024)+index*40505)%(65536-1024))
 	}
-	return c.portOf(index, 0)
+	if c.replay != nil && c.replay.next.Port != 0 {
+		return c.replay.next.Port
+	}
+	return c.drawPort(index)
 }
 
-// portOf is the port that a log tells; one that it does not tell, or 0, is drawn. Fresh ones come again only after all
-// others: the factor has no divisor in common with their number.
-func (c *clients) portOf(index uint64, told uint16) uint16 {
-	switch {
-	case c.fresh != 0:
-		return 1024 + uint16((c.fresh%(65536-1024)+index*40505)%(65536-1024))
-	case told != 0:
-		return told
-	}
+func (c *clients) drawPort(index uint64) uint16 {
 	return 1024 + uint16(below(c.ports.draw(index), 65536-1024))
 }
 
-// sources returns where the connections that were passed last come from, of which the first has that number.
+// sources tells where the connections that were passed last come from, of which the first has that number. No port
+// is a fresh one.
 func (c *clients) sources(first uint64, to []netip.AddrPort) {
 	if c.replay != nil {
-		for k := range to {
-			q := &c.replay.passed[k]
-			to[k] = netip.AddrPortFrom(c.replay.address(uint64(q.Client)), c.portOf(first+uint64(k), q.Port))
+		for k, q := range c.replay.passed[:len(to)] {
+			if q.Port == 0 {
+				q.Port = c.drawPort(first + uint64(k))
+			}
+			to[k] = netip.AddrPortFrom(c.replay.address(uint64(q.Client)), q.Port)
 		}
 		return
 	}
 	for k := range to {
 		index := first + uint64(k)
-		to[k] = netip.AddrPortFrom(c.address(c.client(index)), c.portOf(index, 0))
+		to[k] = netip.AddrPortFrom(c.address(c.client(index)), c.drawPort(index))
 	}
 }
 

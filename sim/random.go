@@ -76,9 +76,9 @@ func log2(t *[1<<logBits + 1]uint64, x uint64) uint64 {
 
 // exponential turns 64 random bits into -ln(u), u uniform in (0, 1]: the time to the
 // next arrival of a Poisson stream, in mean gaps.
-func exponential(t *[1<<logBits + 1]uint64, random uint64) uint64 {
-	e, _ := bits.Mul64(64*one-log2(t, random|1), ln2)
-	return e
+func exponential(t *[1<<logBits + 1]uint64, random uint64) (e uint64) {
+	e, _ = bits.Mul64(64*one-log2(t, random|1), ln2)
+	return
 }
 
 // roots holds 2^(-1/2), 2^(-1/4), 2^(-1/8) … of 64 fraction bits.
