@@ -68,7 +68,8 @@ func (s *seen) agree(out, predicted *Result) (rows []Agreement) {
 // undisturbed reports whether nothing but the requests decides: there are no faults, and
 // nobody was beyond a limit.
 func (s *seen) undisturbed() bool {
-	return len(s.sim.Faults) == 0 && s.outcomes[0][Dropped]+s.outcomes[1][Dropped] == 0
+	faulty := slices.ContainsFunc(s.run.servers, func(x server) bool { return x.Instance != "" && s.config.Instance(x.Instance).Fault != nil })
+	return len(s.sim.Faults) == 0 && !faulty && s.outcomes[0][Dropped]+s.outcomes[1][Dropped] == 0
 }
 
 // exact reports whether a pool gives each of its servers a number that can be foretold.

@@ -60,9 +60,6 @@ func (r *run) change() {
 			v.hangUp(r.quota)
 		}
 	}
-	if spec.L7(r.listener.Protocol) {
-		r.patience = int64(r.listener.ConnectTimeout)
-	}
 	for _, f := range r.faults {
 		f.inherit(r)
 	}

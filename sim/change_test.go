@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/netip"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -240,17 +241,17 @@ func TestNothingIsRecorded(t *testing.T) {
 	}
 }
 
-// Connections that wait for a silent server when the change comes try again among the servers of the files.
+// Requests that hang when the change comes try again among the servers of the files.
 func TestWhoWaitsFollowsTheChange(t *testing.T) {
-	c := shop(spec.SchedulerRR, 100, 100)
-	before := recordedShop(c, 100)
+	c := web(spec.SchedulerRR, 100, 100, 100)
+	webListener(c).RequestTimeout, webListener(c).Retry.Timeout = 5*time.Second, true
+	before := recordedShop(c, 100, 100)
+	c.LoadBalancers[0].Backends = slices.Delete(c.LoadBalancers[0].Backends, 1, 2)
 	day(c).Faults = []spec.Fault{{Name: "gone", At: 99 * time.Second, Targets: []string{"instance.s0"}, Mode: spec.FaultHang}}
 	picks, r := picksFrom(t, c, before)
-	// The second before the change has 500, which time out from 104 s on, when s1 is there.
-	for _, p := range picks {
-		if p.At >= 99*time.Second && p.At < 100*time.Second && p.Backend != "instance.s1" {
-			t.Fatalf("at %v: %v on %q", p.At, p.Outcome, p.Backend)
-		}
+	// The second before the change has 500, half of which time out from 104 s on, when s2 is there and s1 is not.
+	if got, want := fmt.Sprint(servedIn(picks, 99*time.Second, 100*time.Second)), "map[s1:250 s2:250]"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 	if r.Windows[0].Errors != 0 {
 		t.Errorf("%d errors", r.Windows[0].Errors)

@@ -5,6 +5,7 @@ import (
 	"time"
 
 	"slbctl/runtime/balance"
+	"slbctl/spec"
 )
 
 // connection is one that looks for a server; on HTTP, a request.
@@ -16,8 +17,10 @@ type connection struct {
 	done    int64    // when that was done; without a service, when it came to a server
 	pool    int      // that it is for, by index in run.pools; -1 = none, or not decided yet
 	tried   balance.Tried
-	on      int   // the silent server it waits for, in its pool
-	due     int64 // until when
+	on      int   // the server that hangs and has it, in its pool
+	due     int64 // until when the listener waits for that one
+	reached bool  // a server that did not answer has got it
+	lost    bool  // one has closed it without a word
 	leaves  bool  // the client's connection to the balancer ends with it
 	epoch   int   // of run; of one that waits
 	stream  int
@@ -57,6 +60,7 @@ func (r *run) arrive(k int, index uint64) {
 func (r *run) comes(k int, index uint64) *connection {
 	c := &r.coming
 	c.came, c.stretch, c.tried, c.leaves, c.stream = r.now, r.stretch, c.tried[:0], false, k
+	c.reached, c.lost = false, false
 	if r.demands != nil {
 		c.demand = r.demands[k].draw(index)
 	}
@@ -83,8 +87,7 @@ func (r *run) admit(c *connection) Outcome {
 	return Served
 }
 
-// try takes a connection from server to server until one takes it, one is silent, or
-// none is left.
+// try takes a connection from server to server until one takes it, or none is left.
 func (r *run) try(c *connection) {
 	p := &r.pools[c.pool]
 	for r.listener.Serving && (len(c.tried) == 0 || len(c.tried) < r.listener.Tries(p.table)) {
@@ -99,8 +102,8 @@ func (r *run) try(c *connection) {
 		}
 		switch s.answers(r.now) {
 		case accepts:
-			if s.errs() {
-				if r.errored(p, c, i) {
+			if status := s.errs(); status > 0 {
+				if r.errored(p, c, i, status) {
 					continue
 				}
 				return
@@ -108,17 +111,18 @@ func (r *run) try(c *connection) {
 			r.serve(p, c, i)
 			return
 		case refuses:
+			if r.listener.Protocol == spec.ProtocolUDP {
+				r.drop(p, c, i)
+				return
+			}
 			p.state.Done(i)
 			c.tried.Add(i)
 			if !reconnects(r.listener) {
 				r.finish(c, Failed, 0)
 				return
 			}
-		case silent:
-			c.on, c.due = i, r.now+r.patience
-			waits := *c
-			waits.tried, waits.epoch = append(r.lend(), c.tried...), r.epoch
-			r.waiting.insert(waits, func(other *connection) bool { return other.due > waits.due })
+		case mute:
+			r.hang(p, c, i)
 			return
 		}
 	}
@@ -136,29 +140,6 @@ func (r *run) pick(p *pool, c *connection) (i int, ok bool) {
 		return p.table.PickClient(p.state, &c.client, c.tried, r.now)
 	}
 	return p.table.Pick(p.state, &c.client, c.tried)
-}
-
-// timeout lets the connection that waited longest give its server up.
-func (r *run) timeout() {
-	c := r.waiting.pop()
-	r.pools[c.pool].state.Done(c.on)
-	c.tried.Add(c.on)
-	if reconnects(r.listener) {
-		r.follow(&c)
-		r.try(&c)
-	} else {
-		r.finish(&c, Failed, 0)
-	}
-	r.spare = append(r.spare, c.tried[:0])
-}
-
-// lend returns an empty list for a connection that waits.
-func (r *run) lend() (tried balance.Tried) {
-	if last := len(r.spare) - 1; last >= 0 {
-		tried = r.spare[last]
-		r.spare = r.spare[:last]
-	}
-	return tried
 }
 
 // finish ends a connection and counts what became of it; i is the server of its pool that served it.

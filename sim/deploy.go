@@ -90,6 +90,7 @@ func (r *run) stop(instances []string, step int) {
 			}
 		}
 	}
+	r.woken = true
 }
 
 // goOn begins the next batches of deployments whose last one is well.

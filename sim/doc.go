@@ -34,12 +34,19 @@
 //   - Cookies are kept as browsers do: one of a name for a host, until it expires or the
 //     session ends. Bandwidth is not modelled, for requests have no size.
 //   - A server under fault refuse, or one that is stopped, refuses connections and
-//     probes at once. Under hang it answers neither until they give up: a connection
-//     after 5 s, or a listener's connect_timeout, a probe after its timeout. A SYN lost
-//     to a hang is not repeated. Under slow, work takes factor times as long; under flap it
-//     refuses for the first half of each period. Under errors it answers the part error_rate
-//     of what it is asked, evenly spread, with 503 at once, probes over HTTP too; on L4 each
-//     connection asks once.
+//     probes at once. Under hang it accepts and never answers, so a check of TCP finds nothing
+//     wrong, one over HTTP has its timeout, and one of UDP takes silence for health unless it
+//     expects an answer. Who comes meanwhile has no answer until the listener's request_timeout,
+//     or established_timeout, is over (504, on L4 a reset), or the fault: then the server closes
+//     what it has without a word, which a request may try on another one. Under slow, work takes
+//     factor times as long, and a probe over HTTP so much longer as the mean of the work does;
+//     under flap it refuses for the first half of each period. Under errors it answers the part
+//     error_rate of what it is asked, evenly spread, with 503 at once, probes over HTTP too; on
+//     L4 each connection asks once.
+//   - The fault block of an instance is honoured in the same way, from the start, and until a change
+//     ends it. Its delay and slow_body are work that takes so much longer; without a service
+//     block servers do nothing else, so that latencies are told of that alone.
+//   - A datagram of UDP to a server that refuses, or hangs, is lost.
 //   - A connection that failed to reach one server tries the next that the core names,
 //     and is an error when the core names none; so does a request that got an error, where
 //     the listener retries those, or no answer in time.

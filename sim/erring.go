@@ -1,6 +1,7 @@
 package sim
 
 import (
+	"net/http"
 	"slices"
 
 	"slbctl/runtime/balance"
@@ -20,19 +21,42 @@ func newErring(f *spec.Fault, servers []server, hit []int) map[string]*erring {
 	}
 	wrong := map[string]*erring{}
 	for _, i := range hit {
-		wrong[servers[i].Instance] = &erring{InstanceFault: spec.InstanceFault{ErrorRate: f.ErrorRate}}
+		wrong[servers[i].Instance] = &erring{InstanceFault: spec.InstanceFault{ErrorRate: f.ErrorRate, Status: spec.FaultStatus}}
 	}
 	return wrong
 }
 
-// errs asks a server something and reports whether the answer is an error. It comes at once, and takes
-// none of its workers' time.
-func (s *server) errs() (wrong bool) {
+// suffer gives a server what its instance does wrong by its configuration. Errors are counted by instance.
+func (s *server) suffer(i *spec.Instance, wrong map[string]*erring) {
+	f := i.Fault
+	if f == nil {
+		return
+	}
+	s.delay, s.drag = int64(f.Delay), int64(f.SlowBody)
+	if f.Hang {
+		s.hang++
+	}
+	if f.Refuse {
+		s.refuse++
+	}
+	if f.ErrorRate > 0 {
+		if wrong[i.Address] == nil {
+			wrong[i.Address] = &erring{InstanceFault: *f}
+		}
+		s.err(wrong[i.Address], true)
+	}
+}
+
+// errs asks a server something and returns the error that it answers with; 0 = it does not. That comes at once,
+// and takes none of its workers' time.
+func (s *server) errs() (status int) {
 	for _, e := range s.erring {
 		e.asked++
-		wrong = wrong || e.Fails(e.asked)
+		if e.Fails(e.asked) && status == 0 {
+			status = e.Status
+		}
 	}
-	return wrong
+	return status
 }
 
 // err begins or ends the errors of a server.
@@ -47,20 +71,28 @@ func (s *server) err(e *erring, begins bool) {
 	}
 }
 
-// passes reports whether a server that answers passes a probe. One of TCP or UDP sees no error.
+// passes reports whether a server that answers passes a probe over HTTP.
 func (s *server) passes() bool {
-	return s.check.Type != spec.CheckHTTP || !s.errs() || s.check.Codes.Has(spec.FaultStatus)
+	status := s.errs()
+	return status == 0 || s.check.Codes.Has(status)
 }
 
 // errored is an error for an answer. It reports whether another server is to be asked instead, which takes
-// a listener that wants it so and a server that is left.
-func (r *run) errored(p *pool, c *connection, i int) (again bool) {
+// a listener that wants it so and a server that is left. What is wrong with the request by its status is an
+// answer like any other, but that it sets no cookie.
+func (r *run) errored(p *pool, c *connection, i, status int) (again bool) {
 	p.state.Done(i)
-	if r.listener.Retry.Status5x && len(c.tried)+1 < r.listener.Tries(p.table) {
+	switch {
+	case status < http.StatusInternalServerError:
+		c.baked, c.done = true, r.now
+		r.finish(c, Served, i)
+		c.baked = false
+	case r.listener.Retry.Status5x && len(c.tried)+1 < r.listener.Tries(p.table):
 		c.tried.Add(i)
 		return true
+	default:
+		r.finish(c, Errored, i)
 	}
-	r.finish(c, Errored, i)
 	return false
 }
 

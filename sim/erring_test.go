@@ -1,6 +1,8 @@
 package sim
 
 import (
+	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -102,5 +104,55 @@ func TestRetriesOfConnectionsCanBeOff(t *testing.T) {
 	}
 	if r.servers[1].verdict.Health() != balance.Normal {
 		t.Error("s1 has not come back")
+	}
+}
+
+// What an instance does wrong by its configuration it does from the start, until a change ends it.
+func TestTheFaultOfAnInstance(t *testing.T) {
+	second := time.Second
+	for name, test := range map[string]struct {
+		fault spec.InstanceFault
+		check string
+		want  string
+	}{
+		"hang, tcp":   {spec.InstanceFault{Hang: true}, spec.CheckTCP, "5000/2500 2500,0"},
+		"hang, http":  {spec.InstanceFault{Hang: true}, spec.CheckHTTP, "5000/0 5000,0"}, // it is never known to be well
+		"refuse":      {spec.InstanceFault{Refuse: true}, spec.CheckTCP, "5000/0 5000,0"},
+		"errors, tcp": {spec.InstanceFault{ErrorRate: .5, Status: 503}, spec.CheckTCP, "5000/1250 2500,1250"},
+		"errors, 404": {spec.InstanceFault{ErrorRate: .5, Status: 404}, spec.CheckTCP, "5000/0 2500,2500"},
+		"delay":       {spec.InstanceFault{Delay: second}, spec.CheckHTTP, "5000/0 2750,2250"}, // nor for a second
+		"both":        {spec.InstanceFault{Refuse: true, Hang: true}, spec.CheckTCP, "5000/0 5000,0"},
+	} {
+		c := shop(spec.SchedulerRR, 100, 100)
+		day(c).Duration = 10 * second
+		c.LoadBalancers[0].Listeners[0].HealthCheck.Type = test.check
+		c.Instances[1].Fault = &test.fault
+		r := run1(t, c, Options{})
+		if got := window(t, r, "all"); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+		if l := r.Windows[0].Latency; (l != nil) != (test.fault.Delay > 0) || l != nil && (l.P50 != 0 || l.Max != 1) {
+			t.Errorf("%s: latencies %+v", name, l)
+		}
+	}
+	c := shop(spec.SchedulerRR, 100, 100)
+	before := recordedShop(c, 100, 100)
+	c.Instances = slices.Clone(c.Instances)
+	was := *c.Instances[1]
+	was.Fault = &spec.InstanceFault{ErrorRate: 1, Status: 500}
+	before.Instances = []*spec.Instance{c.Instances[0], &was}
+	picks, _ := picksFrom(t, c, before)
+	if got := fmt.Sprint(servedIn(picks, 0, 100*second), servedIn(picks, 100*second, 200*second)); got != "map[:25000 s0:25000] map[s0:25000 s1:25000]" {
+		t.Error(got)
+	}
+}
+
+// Who is slow to answer has more in flight, which least_request sees though nothing else takes time.
+func TestADelayIsInFlight(t *testing.T) {
+	c := shop(spec.SchedulerWLC, 100, 100)
+	c.Instances[1].Fault = &spec.InstanceFault{Delay: 100 * time.Millisecond, SlowBody: 100 * time.Millisecond}
+	w := run1(t, c, Options{}).Windows[0]
+	if n := w.Backends[1].Requests; n < 1490 || n > 1510 || w.Latency.Max != .2 { // one at a time, of 300 s
+		t.Errorf("the slow one serves %d, in up to %v s", n, w.Latency.Max)
 	}
 }

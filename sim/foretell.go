@@ -22,7 +22,9 @@ type LiveOptions struct {
 	Drained []string           // by hand, as balance.Drained takes them
 	Pools   []balance.Standing // of the listener, in the order of balance.Listener.Pools
 	Lead    time.Duration      // from that moment to the start of the traffic
-	Context context.Context    // ends the reading of logs; nil = nothing does
+	// Patience is how long clients wait for an answer; 0 = for as long as the listener does.
+	Patience time.Duration
+	Context  context.Context // ends the reading of logs; nil = nothing does
 	// Salt is to differ from run to run: a client of UDP that comes from the port that it had
 	// minutes ago goes on with its session, and takes no turn.
 	Salt uint64
@@ -63,6 +65,7 @@ type foretold struct {
 	pool    int // that it is for by its request alone; -1 = none
 	server  int // in the pool
 	outcome Outcome
+	reached bool // a server has got it, whatever it did then
 	first   bool
 	stream  int
 	visitor uint64
@@ -94,7 +97,7 @@ func foretell(c *spec.Config, sim *spec.Simulation, opt LiveOptions) (*Forecast,
 	if f.sim, err = addresses.networks(sim); err != nil {
 		return nil, err
 	}
-	if f.run, err = newRun(c, f.sim, Options{Seed: opt.Seed, Drained: opt.Drained, Context: opt.Context, Observe: f.add}); err != nil {
+	if f.run, err = newRun(c, f.sim, Options{Seed: opt.Seed, Drained: opt.Drained, Context: opt.Context, Observe: f.add, patience: opt.Patience}); err != nil {
 		return nil, err
 	}
 	if err := f.prepare(&addresses); err != nil {
@@ -125,6 +128,7 @@ func (f *Forecast) prepare(addresses *loopbackAddresses) (err error) {
 	if n > MostCalls {
 		return fmt.Errorf("%.0f requests are too many to send: %d at most; shorten it, or lower its rate", n, MostCalls)
 	}
+	f.run.endFaults()
 	f.Listener = f.run.listener
 	if err := f.askable(); err != nil {
 		return err
@@ -141,8 +145,6 @@ func (f *Forecast) askable() error {
 	switch own := l.Endpoint.Addr(); {
 	case !l.Serving:
 		return fmt.Errorf("%s does not serve", l.Address)
-	case l.Protocol == spec.ProtocolUDP && len(f.sim.Faults) > 0:
-		return fmt.Errorf("%s is of UDP, where a server that refuses is found out only by the datagram that is lost: live runs of it have no faults", l.Address)
 	case !own.Is4() || !own.IsLoopback():
 		return fmt.Errorf("%s is at %s: live clients have addresses of 127.0.0.0/8, so it must listen there", l.Address, own)
 	}
@@ -172,7 +174,7 @@ func (f *Forecast) askable() error {
 func (f *Forecast) add(p Pick) {
 	c := p.conn
 	call := Call{At: p.At, Source: netip.AddrPortFrom(p.Client.Source.Addr(), 0), Host: p.Host, Path: p.Path}
-	told := foretold{at: p.At, stretch: c.stretch, pool: c.pool, server: p.index, outcome: p.Outcome, first: p.First, stream: p.Stream, visitor: p.Visitor}
+	told := foretold{at: p.At, stretch: c.stretch, pool: c.pool, server: p.index, outcome: p.Outcome, reached: p.Outcome == Served || c.reached, first: p.First, stream: p.Stream, visitor: p.Visitor}
 	if c.way == nil {
 		call.Host, call.Path = f.Listener.Endpoint.String(), "/"
 		if f.Listener.Scheduler == spec.SchedulerTCH || f.Listener.Protocol == spec.ProtocolUDP {
@@ -186,7 +188,16 @@ func (f *Forecast) add(p Pick) {
 	f.Calls, f.foretold = append(f.Calls, call), append(f.foretold, told)
 }
 
-// inOrder sorts by time: what waited for a silent server was told late.
+// endFaults has faults that go on longer end with the traffic, as those of what runs do.
+func (r *run) endFaults() {
+	for k, f := range r.faults {
+		if end := f.At + f.For; f.For == 0 || end > r.sim.Duration {
+			r.events.push(event{int64(r.sim.Duration), faultEnds, k})
+		}
+	}
+}
+
+// inOrder sorts by time: what hung was told late.
 func (f *Forecast) inOrder() {
 	slices.SortStableFunc(f.Calls, func(a, b Call) int { return cmp.Compare(a.At, b.At) })
 	slices.SortStableFunc(f.foretold, func(a, b foretold) int { return cmp.Compare(a.at, b.at) })

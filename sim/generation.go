@@ -165,7 +165,7 @@ func (r *run) replace(i, old int) {
 	switch {
 	case !s.probed:
 	case before.probed && before.check == s.check:
-		s.waiting, s.asked, before.heir = before.waiting, before.asked, i
+		s.until, s.passing, s.hung, s.asked, before.heir = before.until, before.passing, before.hung, before.asked, i
 	default:
 		r.askNow(i)
 	}

@@ -19,7 +19,7 @@ func web(scheduler string, weights ...int) *spec.Config {
 	c := shop(scheduler, weights...)
 	l := webListener(c)
 	l.Meta = spec.Meta{Address: webAddress, Name: "http:80"}
-	l.Protocol, l.ConnectTimeout, l.IdleTimeout = spec.ProtocolHTTP, 5*time.Second, 15*time.Second
+	l.Protocol, l.ConnectTimeout, l.IdleTimeout, l.RequestTimeout = spec.ProtocolHTTP, 5*time.Second, 15*time.Second, time.Minute
 	l.HealthCheck.Type, l.Retry.Connect = spec.CheckHTTP, true
 	day(c).Traffic[0].Session.Cookies = true
 	return c
@@ -289,13 +289,13 @@ func TestConnectionsBeyondALimit(t *testing.T) {
 	}
 }
 
-// Whoever waits for a silent server does so for as long as the listener says, on as many
+// Whoever waits for a server that hangs does so for as long as the listener says, on as many
 // servers as it says.
 func TestRetriesOfRequests(t *testing.T) {
 	c := web(spec.SchedulerRR, 100, 100, 100)
 	webListener(c).HealthCheck.Enabled = false
-	webListener(c).Retry.Attempts = 1
-	webListener(c).ConnectTimeout = 2 * time.Second
+	webListener(c).Retry = spec.Retry{Attempts: 1, Timeout: true}
+	webListener(c).RequestTimeout = 2 * time.Second
 	webListener(c).StickySession = insertCookie(time.Hour)
 	day(c).Traffic[0].Session.Cookies = false
 	day(c).Duration = 3 * time.Second

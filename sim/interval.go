@@ -154,7 +154,7 @@ func (r *run) addGauges() {
 		g := gauge{window: r.windowIndex(e.During), metric: e.Metric, unit: what(r.last.listener)}
 		part, latency := permilles[e.Metric]
 		switch {
-		case latency, e.Metric == spec.MetricShare && r.random(), e.Metric == spec.MetricErrorRate && (r.sim.Service != nil || r.live):
+		case latency, e.Metric == spec.MetricShare && r.random(), e.Metric == spec.MetricErrorRate && (r.service != nil || r.live):
 		default:
 			r.gauges = append(r.gauges, nil)
 			continue
@@ -194,7 +194,7 @@ func (r *run) random() bool {
 		switch p.Scheduler {
 		case spec.SchedulerRR, spec.SchedulerWRR, "":
 		case spec.SchedulerWLC:
-			if r.sim.Service != nil {
+			if r.service != nil {
 				return true
 			}
 		default:

@@ -206,6 +206,11 @@ func (r *run) complete(s *station, now int64) {
 
 // busyLine reports whether a line of servers has something to do that has begun by a time.
 func (r *run) busyLine(line int32, from int64) bool {
+	for k := range r.waiting.size {
+		if c := r.waiting.at(k); c.done <= from && r.holder(c).line == line {
+			return true
+		}
+	}
 	return r.jobs != nil && slices.ContainsFunc(r.jobs.list, func(j job) bool {
 		return !j.over && j.began <= from && r.servers[j.server].line == line
 	})
@@ -214,6 +219,7 @@ func (r *run) busyLine(line int32, from int64) bool {
 // cutOff ends for their clients what a line of servers has to do that has begun by a time. The servers
 // work on, for nobody.
 func (r *run) cutOff(line int32, from int64) {
+	r.cutHung(line, from)
 	if r.jobs == nil {
 		return
 	}

@@ -195,7 +195,7 @@ func (s *seen) count(k int, reply *Reply) {
 	if reply.Unsent {
 		return
 	}
-	if told.outcome == Served {
+	if told.outcome == Served || told.reached && s.mutes(told) { // whom nobody asks who he is, the runtime counts
 		s.took[0][place{told.pool, told.server}]++
 	}
 	s.outcomes[0][told.outcome]++

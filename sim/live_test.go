@@ -416,10 +416,25 @@ func TestStrikesTogether(t *testing.T) {
 	for _, s := range foretold1(t, c, 0).Strikes {
 		got = append(got, fmt.Sprint(s.At, " ", s.For, " ", s.Fault.Refuse, s.Fault.ErrorRate, s.Fault.Status))
 	}
-	want := []string{"1s 1s false 0.5 503", "2s 1s true 0.5 503", "3s 3s false 0.5 503"}
+	want := []string{"1s 1s false 0.5 503", "2s 1s true 0 0", "3s 3s false 0.5 503"}
 	if !slices.Equal(got, want) {
 		t.Errorf("strikes\n%q\nwant\n%q", got, want)
 	}
+	// Who hangs does nothing else, and what the block of the instance says is part of it all.
+	c.Instances[0].Fault = &spec.InstanceFault{Delay: time.Second}
+	day(c).Service = &spec.Service{Time: 10 * time.Millisecond, Workers: 10, Distribution: spec.ServiceConstant}
+	was := day(c).Faults
+	day(c).Faults = []spec.Fault{fault("a", 1, 4, spec.FaultSlow, 0), fault("b", 2, 1, spec.FaultHang, 0), fault("c", 3, 9, spec.FaultErrors, .5)}
+	day(c).Faults[0].Factor = 11
+	got = nil
+	for _, s := range foretold1(t, c, 0).Strikes {
+		got = append(got, fmt.Sprint(s.At, " ", s.For, " ", s.Fault.String()))
+	}
+	want = []string{"1s 1s delay=1.1s", "2s 1s hang", "3s 2s delay=1.1s,error_rate=0.5,status=503", "5s 5s delay=1s,error_rate=0.5,status=503"}
+	if !slices.Equal(got, want) {
+		t.Errorf("strikes\n%q\nwant\n%q", got, want)
+	}
+	day(c).Faults, c.Instances[0].Fault, day(c).Service = was, nil, nil
 	day(c).Faults[2].At = 3 * time.Second
 	if _, err := Foretell(c, "day", LiveOptions{Pools: standingOf(c, 0)}); err == nil || !strings.Contains(err.Error(), "by two faults at once") {
 		t.Errorf("two rates: %v", err)
@@ -451,12 +466,12 @@ func TestStrikes(t *testing.T) {
 // TestCannotBeSent: what a live run cannot do is an error that says what.
 func TestCannotBeSent(t *testing.T) {
 	for want, spoil := range map[string]func(c *spec.Config){
-		"the mode hang cannot be done": func(c *spec.Config) {
-			day(c).Faults = []spec.Fault{{Name: "f", Targets: []string{"instance.s0"}, Mode: spec.FaultHang}}
-		},
-		"is of UDP": func(c *spec.Config) {
-			c.LoadBalancers[0].Listeners[0].Protocol = spec.ProtocolUDP
-			day(c).Faults = []spec.Fault{{Name: "f", Targets: []string{"instance.s0"}, Mode: spec.FaultRefuse}}
+		"its faults are hang and refuse": func(c *spec.Config) {
+			for _, i := range c.Instances {
+				i.Protocol = spec.ProtocolUDPEcho
+			}
+			day(c).Service = &spec.Service{Time: time.Millisecond, Workers: 1, Distribution: spec.ServiceConstant}
+			day(c).Faults = []spec.Fault{{Name: "f", Targets: []string{"instance.s0"}, Mode: spec.FaultSlow, Factor: 2}}
 		},
 		"is no instance of slbctl": func(c *spec.Config) {
 			c.LoadBalancers[0].Backends[1] = spec.Backend{Address: netip.MustParseAddr("127.0.0.1"), Port: 1, Weight: 1}

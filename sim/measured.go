@@ -61,6 +61,16 @@ func (m *measured) of(q *trace.Request) int64 {
 	return int64(q.Took)
 }
 
+// mean is that of all times.
+func (m *measured) mean() int64 {
+	sum, below := 0.0, uint64(0)
+	for k, bound := range m.bounds {
+		sum += float64(m.times[k]) * float64(bound-below)
+		below = bound
+	}
+	return int64(sum / float64(m.total))
+}
+
 // draw returns one of the times, by 64 random bits.
 func (m *measured) draw(random uint64) int64 {
 	k, _ := slices.BinarySearch(m.bounds, below(random, m.total)+1)

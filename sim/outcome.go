@@ -10,7 +10,7 @@ type Outcome uint8
 const (
 	Served     Outcome = iota
 	Failed             // no server is left: 502, on L4 a reset
-	TimedOut           // no answer within the request_timeout: 504
+	TimedOut           // no answer within the request_timeout: 504; on L4 within the established_timeout
 	Errored            // the server has answered, with an error: 503
 	Cut                // it was not done when the time of a drain was up, or its server stopped
 	Dropped            // beyond a limit: 503, or a reset when it connects

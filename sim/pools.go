@@ -22,13 +22,16 @@ type pool struct {
 // addPools prepares the pools and servers of a generation.
 func (r *run) addPools(g *generation) {
 	g.base, g.first = len(r.pools), len(r.servers)
+	wrong := map[string]*erring{}
 	for _, p := range g.listener.Pools() {
 		first := len(r.servers)
 		r.pools = append(r.pools, pool{Pool: p, state: balance.NewState(p, nil), first: first, size: len(p.Backends), counts: inFlight(p)})
 		for i, b := range p.Backends {
 			s := server{Backend: &p.Backends[i], check: p.Check, since: longAgo, probed: p.Probed(i), line: int32(len(r.servers)), heir: -1}
 			if b.Instance != "" {
-				s.stopped = g.config.Instance(b.Instance).Status == spec.StatusStopped
+				i := g.config.Instance(b.Instance)
+				s.stopped = i.Status == spec.StatusStopped
+				s.suffer(i, wrong)
 			}
 			s.look()
 			r.servers = append(r.servers, s)
@@ -49,18 +52,21 @@ func inFlight(p *balance.Pool) bool {
 // addStations gives the servers of all pools their workers: those of one address have
 // the same ones.
 func (r *run) addStations() {
-	if r.sim.Service == nil {
+	if r.service == nil && slices.ContainsFunc(r.servers, func(s server) bool { return s.delay+s.drag > 0 }) {
+		r.service = noWork
+	}
+	if r.service == nil {
 		return
 	}
 	operated := len(r.sim.Changes)+len(r.sim.Drains)+len(r.sim.Deploys) > 0
-	if r.sim.Service.Discipline == spec.DisciplinePS || operated || r.last.listener.Retry.Timeout {
+	if r.service.Discipline == spec.DisciplinePS || operated || r.last.listener.Retry.Timeout {
 		r.jobs = newJobs()
 	}
 	known := map[netip.AddrPort]*station{}
 	for i := range r.servers {
 		s := &r.servers[i]
 		if known[s.Endpoint] == nil {
-			known[s.Endpoint] = newStation(r.sim.Service)
+			known[s.Endpoint] = newStation(r.service)
 			r.stations = append(r.stations, known[s.Endpoint])
 		}
 		s.station = known[s.Endpoint]

@@ -39,8 +39,10 @@ func (q *queue[T]) pop() T {
 // of how long they wait.
 func (q *queue[T]) insert(v T, later func(*T) bool) {
 	q.push(v)
-	at := func(k int) *T { return &q.ring[(q.first+k)%len(q.ring)] }
-	for k := q.size - 1; k > 0 && later(at(k-1)); k-- {
-		*at(k), *at(k - 1) = *at(k - 1), *at(k)
+	for k := q.size - 1; k > 0 && later(q.at(k-1)); k-- {
+		*q.at(k), *q.at(k - 1) = *q.at(k - 1), *q.at(k)
 	}
 }
+
+// at is the one that k others are before.
+func (q *queue[T]) at(k int) *T { return &q.ring[(q.first+k)%len(q.ring)] }

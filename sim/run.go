@@ -13,10 +13,6 @@ import (
 	"slbctl/spec"
 )
 
-// connectTimeout is how long a connection waits for a server that is silent, as the
-// live balancer does. Listeners of HTTP have their own.
-const connectTimeout = 5 * time.Second
-
 // Options of Run. The zero value is what the configuration says.
 type Options struct {
 	// Seed replaces the simulation's.
@@ -35,6 +31,8 @@ type Options struct {
 	Observe func(Pick)
 
 	live bool // what is counted was seen, and not foretold
+	// patience is how long clients wait for an answer; 0 = for as long as the listener does.
+	patience time.Duration
 }
 
 // Pick is what became of one connection, or of one request.
@@ -103,7 +101,8 @@ type run struct {
 	epoch    int                    // how often the tables were swapped
 	always   []string               // drained by hand before
 	hands    []string               // instances that are drained by hand now
-	patience int64                  // with a silent server, ns
+	patience time.Duration          // of clients; 0 = that of the listener
+	service  *spec.Service          // what servers do; nil = they take no time
 	pools    []pool                 // of each generation in the order of its listener's
 	servers  []server               // of all pools
 	cookies  cookies
@@ -121,7 +120,8 @@ type run struct {
 	clients  []*clients        // by stream; nil where nothing asks who a connection comes from
 	visits   []*visits         // by stream; of HTTP
 	replays  []*replay         // of the streams that have one
-	waiting  queue[connection] // all wait equally long
+	waiting  queue[connection] // that hang, by when they are given up
+	woken    bool              // somebody may hang no more
 	spare    []balance.Tried   // of connections that have waited
 	hangups  queue[hangup]
 	coming   connection // the one that is looked at, unless it has waited; all have one destination
@@ -149,7 +149,7 @@ type run struct {
 }
 
 func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
-	r := &run{sim: sim, seed: sim.Seed, observe: opt.Observe, live: opt.live, always: opt.Drained, patience: int64(connectTimeout)}
+	r := &run{sim: sim, seed: sim.Seed, observe: opt.Observe, live: opt.live, always: opt.Drained, patience: opt.patience, service: sim.Service}
 	if opt.Seed != nil {
 		r.seed = *opt.Seed
 	}
@@ -176,7 +176,7 @@ func newRun(c *spec.Config, sim *spec.Simulation, opt Options) (*run, error) {
 		r.addSteps()
 	}
 	if l := first.listener; spec.L7(l.Protocol) {
-		r.patience, r.cookies = int64(l.ConnectTimeout), newCookies(r.pools)
+		r.cookies = newCookies(r.pools)
 	}
 	ctx := cmp.Or(opt.Context, context.Background())
 	if r.times, err = readMeasured(ctx, sim.Service); err != nil {
@@ -224,9 +224,9 @@ func (r *run) addEvents() {
 // addTraffic prepares a stream; log is what it replays, nil for one that is drawn.
 func (r *run) addTraffic(t *spec.Traffic, log *replay) {
 	first, last := r.serving, r.last
-	if r.sim.Service != nil {
-		d := newDemands(r.sim.Service, t.Name, r.seed)
-		if d.times = r.times; log != nil && t.Log == r.sim.Service.Log {
+	if r.service != nil {
+		d := newDemands(r.service, t.Name, r.seed)
+		if d.times = r.times; log != nil && t.Log == r.service.Log {
 			d.own = log
 		}
 		r.demands = append(r.demands, d)
@@ -330,7 +330,7 @@ func (r *run) play() {
 	}
 	r.depart(int64(r.sim.Duration))
 	r.closeStretch(int64(r.sim.Duration))
-	for !r.waiting.empty() { // connections that still wait for a silent server
+	for !r.waiting.empty() { // connections to servers that hang
 		r.advance(r.waiting.head().due)
 	}
 	if r.jobs != nil {
@@ -378,8 +378,14 @@ func (r *run) advance(until int64) {
 		for len(r.events) > 0 && r.events[0].at == r.now {
 			rebuild = r.happen(r.events.pop()) || rebuild
 		}
+		if r.woken {
+			rebuild = r.wakeProbes() || rebuild
+		}
 		if rebuild {
 			r.rebuild()
+		}
+		if r.woken {
+			r.wake()
 		}
 		r.goOn()
 		r.settle()

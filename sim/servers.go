@@ -16,6 +16,9 @@ type server struct {
 	slow    int      // faults of each mode that it is under
 	station *station // nil = work takes no time
 	factor  float64  // how much longer its work takes under slow ones
+	delay   int64    // before each answer, ns
+	drag    int64    // that the body of an answer takes
+	slack   int64    // by which the mean of its work is longer under slow ones
 	refuse  int
 	hang    int
 	erring  []*erring
@@ -26,8 +29,10 @@ type server struct {
 	probed  bool
 	verdict balance.Verdict
 	since   int64 // when the verdict last changed
-	waiting bool  // a probe has got no answer so far
-	asked   int64
+	asked   int64 // when the last probe was
+	until   int64 // when the probe ends that is under way; 0 = none is
+	passing bool  // how
+	hung    bool  // or with the hang, as a failure
 
 	sessions int64 // until when it keeps its sticky sessions while its weight is 0
 	// line is the first of those that have followed one another in its place, by index in run.servers; what was
@@ -60,21 +65,21 @@ type answer uint8
 const (
 	accepts answer = iota
 	refuses
-	silent
+	mute // it accepts and says nothing
 )
 
-// answer is what a SYN gets. A server that hangs cannot even refuse.
+// answer is what a server gives whoever comes. One that is not there cannot hang.
 func (s *server) answer() answer {
 	switch {
-	case s.hang > 0:
-		return silent
 	case s.refuse > 0 || s.stopped || s.down > 0:
 		return refuses
+	case s.hang > 0:
+		return mute
 	}
 	return accepts
 }
 
-// answers is what a SYN of a client gets: a server all of whose workers and queue are
+// answers is answer for a client: a server all of whose workers and queue are
 // taken refuses, too. Probes take no place in it.
 func (s *server) answers(now int64) answer {
 	a := s.answer()
@@ -112,7 +117,7 @@ func newFault(f *spec.Fault, servers []server) *fault {
 }
 
 // gone reports whether the core sees the servers of a fault as it did before: the verdicts are back,
-// with all of the weight, and no probe is under way whose SYN the fault took.
+// with all of the weight, and no probe is under way that it has slowed down.
 func (f *fault) gone(r *run) bool {
 	if !f.over || r.warms > r.now {
 		return false
@@ -122,7 +127,7 @@ func (f *fault) gone(r *run) bool {
 		if i < r.serving.first || i >= r.serving.first+r.serving.servers {
 			continue
 		}
-		if (s.verdict.Health() == balance.Normal) != f.well[k] || s.waiting && s.asked < f.end {
+		if (s.verdict.Health() == balance.Normal) != f.well[k] || s.until > 0 && s.asked < f.end {
 			return false
 		}
 	}
@@ -139,9 +144,9 @@ func (r *run) happen(e event) (rebuild bool) {
 		}
 		return false
 	case probeEnds:
-		if i := r.heir(e.index); i >= 0 {
-			r.servers[i].waiting = false
-			return r.probed(i, false)
+		if i := r.heir(e.index); i >= 0 && r.servers[i].until == e.at {
+			r.servers[i].until = 0
+			return r.probed(i, r.servers[i].passing)
 		}
 		return false
 	case faultStarts, faultEnds:
@@ -190,26 +195,6 @@ func (r *run) operate(e event) (rebuild bool) {
 	return true
 }
 
-// probe sends one probe; unless the server is silent its result is there at once.
-func (r *run) probe(i int) (verdict bool) {
-	s := &r.servers[i]
-	if s.answer() == silent {
-		s.waiting, s.asked = true, r.now
-		r.events.push(event{r.now + int64(s.check.Timeout), probeEnds, i})
-		return false
-	}
-	return r.probed(i, s.answer() == accepts && s.passes())
-}
-
-func (r *run) probed(i int, ok bool) (verdict bool) {
-	s := &r.servers[i]
-	r.events.push(event{r.now + int64(s.check.Interval), probeStarts, i})
-	if verdict = s.verdict.Observe(ok, s.check); verdict {
-		s.since = r.now
-	}
-	return verdict
-}
-
 // strike begins or ends a fault.
 func (r *run) strike(f *fault, begins bool) {
 	step := 1
@@ -241,7 +226,7 @@ func (r *run) strike(f *fault, begins bool) {
 		}
 		s.look()
 	}
-	f.down = begins
+	f.down, r.woken = begins, true
 }
 
 // flip takes the servers of a flapping fault down, or brings them back, for half a period.
@@ -257,6 +242,7 @@ func (r *run) flip(k int) {
 		r.servers[i].refuse += step
 		r.servers[i].look()
 	}
+	r.woken = true
 	f.down = !f.down
 	r.events.push(event{r.now + int64(f.Period)/2, faultFlips, k})
 }
@@ -270,4 +256,5 @@ func (r *run) slow(i int) {
 			s.factor *= f.Factor
 		}
 	}
+	s.slack = int64(float64(r.meanWork()) * (s.factor - 1))
 }

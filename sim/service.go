@@ -218,7 +218,7 @@ func (r *run) leave(now int64) {
 
 // serve has server i of a connection's pool do its work.
 func (r *run) serve(p *pool, c *connection, i int) {
-	if r.sim.Service == nil {
+	if r.service == nil {
 		p.state.Done(i)
 		r.finish(c, Served, i)
 		return
@@ -245,7 +245,21 @@ func (r *run) serve(p *pool, c *connection, i int) {
 // effort is how long the server takes for some work, which is longer under a fault.
 func (s *server) effort(work int64) int64 {
 	if s.slow == 0 {
-		return work
+		return work + s.delay + s.drag
 	}
-	return int64(min(float64(work)*s.factor, math.MaxInt64/4))
+	return int64(min(float64(work)*s.factor, math.MaxInt64/4)) + s.delay + s.drag
+}
+
+// noWork is what servers do of which nothing is assumed, where some are told to answer late.
+var noWork = &spec.Service{Distribution: spec.ServiceConstant, Discipline: spec.DisciplinePS, Workers: 1 << 30}
+
+// meanWork is how long the work of a connection, or request, takes on average.
+func (r *run) meanWork() int64 {
+	switch {
+	case r.times != nil:
+		return r.times.mean()
+	case r.service != nil:
+		return int64(r.service.Time)
+	}
+	return 0
 }

@@ -25,7 +25,7 @@ func shop(scheduler string, weights ...int) *spec.Config {
 		IP: netip.MustParseAddr("127.10.0.1"),
 		Listeners: []*spec.Listener{{
 			Meta: spec.Meta{Address: listenerAddress, Name: "tcp:80"}, Protocol: "tcp", Port: 80,
-			Scheduler: scheduler, Status: spec.StatusRunning, WhenAllUnhealthy: spec.WhenUnhealthyReject,
+			Scheduler: scheduler, Status: spec.StatusRunning, WhenAllUnhealthy: spec.WhenUnhealthyReject, EstablishedTimeout: 900 * time.Second,
 			HealthCheck: spec.HealthCheck{Enabled: true, Type: "tcp", Interval: 2 * time.Second, Timeout: 5 * time.Second, HealthyThreshold: 3, UnhealthyThreshold: 3},
 		}},
 	}
@@ -129,39 +129,96 @@ func TestRefusedServer(t *testing.T) {
 	}
 }
 
-// Until the verdict every second connection to a silent server waits 5 s and then
-// goes to the other one.
-func TestSilentServer(t *testing.T) {
+// A check of TCP finds nothing wrong with a server that hangs, so every second connection gets no answer until it
+// comes to itself.
+func TestAHangThatNoCheckSees(t *testing.T) {
 	c := shop(spec.SchedulerRR, 100, 100)
 	day(c).Faults = []spec.Fault{{Name: "gone", At: 60 * time.Second, For: 61 * time.Second, Zone: "b", Mode: spec.FaultHang}}
 	r := run1(t, c, Options{})
-	// Probes from 62 on: 62-67, 69-74, 76-81 is abnormal at 81. Then 83-88, 90-95,
-	// 97-102, 104-109, 111-116, 118-123; 125, 127 and 129 succeed.
-	if got, want := window(t, r, "gone"), "34500/0 34500,0"; got != want {
+	if got, want := window(t, r, "gone"), "30500/15250 15250,0"; got != want {
 		t.Errorf("fault %s, want %s", got, want)
 	}
-	if got, want := window(t, r, "steady"), "115500/0 57750,57750"; got != want {
+	if got, want := window(t, r, "steady"), "119500/0 59750,59750"; got != want {
 		t.Errorf("steady %s, want %s", got, want)
 	}
 }
 
-// Connections that wait for a silent server are in flight to it, which wlc sees: it
-// sends as many to each server, and turns to the other one while they wait. When
-// they have given up nothing is left of them.
-func TestLeastConnectionsAvoidsASilentServer(t *testing.T) {
-	c := shop(spec.SchedulerWLC, 100, 100)
+// A check over HTTP finds it out when its probes have got no answer in time, and the probe that is under way when
+// the hang ends fails then.
+func TestAHangThatAWebCheckSees(t *testing.T) {
+	c := shop(spec.SchedulerRR, 100, 100)
+	c.LoadBalancers[0].Listeners[0].HealthCheck.Type = spec.CheckHTTP
 	day(c).Faults = []spec.Fault{{Name: "gone", At: 60 * time.Second, For: 61 * time.Second, Zone: "b", Mode: spec.FaultHang}}
-	var late int
-	r := run1(t, c, Options{Observe: func(p Pick) {
-		if p.At > 130*time.Second && p.Backend == "instance.s1" {
-			late++
-		}
-	}})
-	if got, want := window(t, r, "gone"), "34500/0 34500,0"; got != want {
+	r := run1(t, c, Options{})
+	// Probes from 62 on: 62-67, 69-74, 76-81 is abnormal at 81. Then 83-88, 90-95, 97-102, 104-109, 111-116,
+	// 118-121; 123, 125 and 127 succeed.
+	if got, want := window(t, r, "gone"), "33500/5250 28250,0"; got != want {
 		t.Errorf("fault %s, want %s", got, want)
 	}
-	if want := 170 * 500 / 2; late < want-1 || late > want+1 {
-		t.Errorf("%d connections on the server that is back, want every second: %d", late, want)
+	if got, want := window(t, r, "steady"), "116500/0 58250,58250"; got != want {
+		t.Errorf("steady %s, want %s", got, want)
+	}
+}
+
+// The check of UDP takes silence for health unless it expects an answer, and a datagram to a server that hangs, or
+// is not there, is lost.
+func TestDatagramsAreLost(t *testing.T) {
+	for _, test := range []struct{ mode, expect, want string }{
+		{spec.FaultHang, "", "31500/15250 15750,500"},  // a probe is under way until 123
+		{spec.FaultHang, "pong", "34500/5250 29250,0"}, // 62-67, 69-74, 76-81; then … 118-123; 125, 127 and 129 succeed
+		{spec.FaultRefuse, "", "33000/1500 31500,0"},   // 62, 64 and 66; 122, 124 and 126 succeed
+	} {
+		c := shop(spec.SchedulerRR, 100, 100)
+		l := c.LoadBalancers[0].Listeners[0]
+		l.Protocol, l.HealthCheck.Type, l.HealthCheck.Expect = spec.ProtocolUDP, spec.CheckUDP, test.expect
+		day(c).Faults = []spec.Fault{{Name: "gone", At: 60 * time.Second, For: 61 * time.Second, Zone: "b", Mode: test.mode}}
+		if got := window(t, run1(t, c, Options{}), "gone"); got != test.want {
+			t.Errorf("%s, expecting %q: %s, want %s", test.mode, test.expect, got, test.want)
+		}
+	}
+}
+
+// A request that hangs goes to another server when the first one closes it, if that may be, or when it has had no
+// answer in time, if the listener retries those.
+func TestRequestsThatHang(t *testing.T) {
+	second := func(n int) time.Duration { return time.Duration(n) * time.Second }
+	for name, test := range map[string]struct {
+		retry   spec.Retry
+		timeout time.Duration
+		want    string
+	}{
+		"closed":              {spec.Retry{Connect: true}, time.Minute, "5000/0 5000,0"},
+		"closed, no retries":  {spec.Retry{}, time.Minute, "5000/2500 2500,0"},
+		"too late":            {spec.Retry{Connect: true}, second(4), "5000/1500 3500,0"},
+		"too late, retries":   {spec.Retry{Timeout: true}, second(4), "5000/0 5000,0"},
+		"too late, one retry": {spec.Retry{Timeout: true, Attempts: 1}, second(4), "5000/0 5000,0"},
+	} {
+		c := web(spec.SchedulerRR, 100, 100)
+		day(c).Traffic[0].Session.Cookies = false
+		l := webListener(c)
+		l.HealthCheck.Enabled, l.Retry, l.RequestTimeout = false, test.retry, test.timeout
+		day(c).Faults = []spec.Fault{{Name: "hangs", At: second(60), For: second(10), Targets: []string{"instance.s1"}, Mode: spec.FaultHang}}
+		if got := window(t, run1(t, c, Options{}), "hangs"); got != test.want {
+			t.Errorf("%s: %s, want %s", name, got, test.want)
+		}
+	}
+}
+
+// What hangs is in flight to its server, which wlc sees: it sends nothing more there. When it is over nothing is
+// left of it.
+func TestLeastConnectionsAvoidsAServerThatHangs(t *testing.T) {
+	c := shop(spec.SchedulerWLC, 100, 100)
+	day(c).Faults = []spec.Fault{{Name: "gone", At: 60 * time.Second, For: 61 * time.Second, Zone: "b", Mode: spec.FaultHang}}
+	r, err := newRun(c, day(c), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	r.play()
+	if got, want := window(t, r.result(), "gone"), "30500/1 30499,0"; got != want {
+		t.Errorf("fault %s, want %s", got, want)
+	}
+	if n := r.pools[0].state.Active(1); n != 0 {
+		t.Errorf("%d are in flight at the end", n)
 	}
 }
 
@@ -170,6 +227,7 @@ func TestDetectionTakesTheDocumentedTime(t *testing.T) {
 	// retries tell when the verdict fell: nothing is tried after it.
 	for mode, want := range map[string]time.Duration{spec.FaultRefuse: 6 * time.Second, spec.FaultHang: 21 * time.Second} {
 		c := shop(spec.SchedulerRR, 100, 100)
+		c.LoadBalancers[0].Listeners[0].HealthCheck.Type = spec.CheckHTTP
 		day(c).Faults = []spec.Fault{{Name: "dead", At: 60 * time.Second, Targets: []string{"instance.s0"}, Mode: mode}}
 		r, err := newRun(c, day(c), Options{})
 		if err != nil {
@@ -204,29 +262,6 @@ func TestNobodyLeft(t *testing.T) {
 	}
 }
 
-// A hang that ends while connections wait lets their retries through.
-func TestRetryMeetsTheRecoveredServer(t *testing.T) {
-	c := shop(spec.SchedulerRR, 100)
-	day(c).Faults = []spec.Fault{
-		{Name: "blip", At: 100 * time.Second, For: time.Second, Targets: []string{"instance.s0"}, Mode: spec.FaultHang},
-	}
-	r := run1(t, c, Options{})
-	// One server, and that was tried: 500 connections fail. Nothing else does: the
-	// probe at 100 s was before the fault and the one at 102 s after it.
-	if got, want := window(t, r, "blip"), "500/500 0"; got != want {
-		t.Errorf("one server: %s, want %s", got, want)
-	}
-	c = shop(spec.SchedulerRR, 100, 100)
-	day(c).Faults = []spec.Fault{
-		{Name: "blip", At: 100 * time.Second, For: time.Second, Zone: "a", Mode: spec.FaultHang},
-		{Name: "also", At: 100 * time.Second, For: time.Second, Zone: "b", Mode: spec.FaultHang},
-	}
-	r = run1(t, c, Options{})
-	if got, want := window(t, r, "blip"), "500/0 250,250"; got != want {
-		t.Errorf("two servers: %s, want %s", got, want)
-	}
-}
-
 // A fault too short for the check changes no verdict, and its window ends with it.
 func TestFaultThatNoProbeSees(t *testing.T) {
 	c := shop(spec.SchedulerRR, 100, 100)
@@ -237,19 +272,29 @@ func TestFaultThatNoProbeSees(t *testing.T) {
 	}
 }
 
-// The window of a silent fault stays open for a probe that it swallowed: its failure
-// may still be the one that turns the verdict.
-func TestSwallowedProbeKeepsTheWindowOpen(t *testing.T) {
+// The window of a fault stays open for a probe that it has slowed down: its failure may still be the one that turns
+// the verdict.
+func TestAProbeUnderWayKeepsTheWindowOpen(t *testing.T) {
 	c := shop(spec.SchedulerRR, 100, 100)
-	// 62-67, 69-74, 76-81: the third fails when the fault has been over for 3 s.
-	day(c).Faults = []spec.Fault{{Name: "gone", At: 60 * time.Second, For: 18 * time.Second, Targets: []string{"instance.s1"}, Mode: spec.FaultHang}}
+	c.LoadBalancers[0].Listeners[0].HealthCheck.Type = spec.CheckHTTP
+	day(c).Service = &spec.Service{Time: 100 * time.Millisecond, Distribution: spec.ServiceConstant, Workers: 1 << 12}
+	// A probe takes 5.9 s, too: 62-67, 69-74, 76-81; the third fails when the fault has been over for 3 s.
+	day(c).Faults = []spec.Fault{{Name: "late", At: 60 * time.Second, For: 18 * time.Second, Targets: []string{"instance.s1"}, Mode: spec.FaultSlow, Factor: 60}}
 	r := run1(t, c, Options{})
-	// abnormal at 81, then 83, 85 and 87 succeed: the window is 60-87.
-	if got := window(t, r, "gone"); !strings.HasPrefix(got, "13500/0 ") {
-		t.Errorf("fault %s, want 13500 connections in 27 s", got)
+	// Abnormal at 81, then 83, 85 and 87 succeed: the window is 60-87.
+	if got, want := window(t, r, "late"), "13500/0 10500,3000"; !strings.HasPrefix(got, "13500/0 ") {
+		t.Errorf("fault %s, want %s", got, want)
 	}
-	if got, want := window(t, r, "steady"), "136500/0 68250,68250"; got != want {
-		t.Errorf("steady %s, want %s", got, want)
+}
+
+// A server that is slow fails no check that waits long enough.
+func TestASlowServerPassesAPatientCheck(t *testing.T) {
+	c := shop(spec.SchedulerRR, 100, 100)
+	c.LoadBalancers[0].Listeners[0].HealthCheck.Type = spec.CheckHTTP
+	day(c).Service = &spec.Service{Time: 100 * time.Millisecond, Distribution: spec.ServiceConstant, Workers: 1 << 12}
+	day(c).Faults = []spec.Fault{{Name: "late", At: 60 * time.Second, For: 20 * time.Second, Targets: []string{"instance.s1"}, Mode: spec.FaultSlow, Factor: 50}}
+	if got, want := window(t, run1(t, c, Options{}), "all"), "150000/0 75000,75000"; got != want {
+		t.Errorf("%s, want %s", got, want)
 	}
 }
 

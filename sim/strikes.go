@@ -19,11 +19,11 @@ type Strike struct {
 func (s *Strike) end() time.Duration { return s.At + s.For }
 
 // strikes are the faults of a simulation as they can be done to what runs, in their order.
-// An instance has one fault at a time: of several together, what all of them do.
+// An instance has one fault at a time: of several together, and of that in its block, what all of them do.
 func strikes(r *run) ([]Strike, error) {
 	struck := map[string][]Strike{}
 	for _, f := range r.faults {
-		spans, err := f.spans(r.sim.Duration)
+		spans, err := f.spans(r)
 		if err != nil {
 			return nil, err
 		}
@@ -36,8 +36,8 @@ func strikes(r *run) ([]Strike, error) {
 		}
 	}
 	var out []Strike
-	for _, instance := range slices.Sorted(maps.Keys(struck)) {
-		of, err := together(instance, struck[instance])
+	for _, address := range slices.Sorted(maps.Keys(struck)) {
+		of, err := together(r.serving.config.Instance(address), struck[address])
 		if err != nil {
 			return nil, err
 		}
@@ -48,27 +48,36 @@ func strikes(r *run) ([]Strike, error) {
 }
 
 // spans are the times in which a fault's servers do something wrong.
-func (f *fault) spans(end time.Duration) (list []Strike, err error) {
-	over := end
+func (f *fault) spans(r *run) (list []Strike, err error) {
+	over := r.sim.Duration
 	if f.For > 0 {
-		over = f.At + f.For
+		over = min(over, f.At+f.For)
 	}
+	one := Strike{At: f.At, For: over - f.At}
 	switch f.Mode {
 	case spec.FaultRefuse:
-		return []Strike{{At: f.At, For: over - f.At, Fault: spec.InstanceFault{Refuse: true}}}, nil
+		one.Fault.Refuse = true
+	case spec.FaultHang:
+		one.Fault.Hang = true
 	case spec.FaultErrors:
-		return []Strike{{At: f.At, For: over - f.At, Fault: spec.InstanceFault{ErrorRate: f.ErrorRate, Status: spec.FaultStatus}}}, nil
+		one.Fault = spec.InstanceFault{ErrorRate: f.ErrorRate, Status: spec.FaultStatus}
+	case spec.FaultSlow:
+		if one.Fault.Delay = time.Duration(float64(r.meanWork()) * (f.Factor - 1)); one.Fault.Delay == 0 {
+			return nil, nil
+		}
 	case spec.FaultFlap:
 		for at := f.At; at < over; at += f.Period {
 			list = append(list, Strike{At: at, For: min(f.Period/2, over-at), Fault: spec.InstanceFault{Refuse: true}})
 		}
 		return list, nil
+	default:
+		return nil, fmt.Errorf("fault %q: the mode %s cannot be done to what runs", f.Name, f.Mode)
 	}
-	return nil, fmt.Errorf("fault %q: the mode %s cannot be done to what runs; live runs have refuse, errors and flap", f.Name, f.Mode)
+	return []Strike{one}, nil
 }
 
 // together is what an instance does wrong from moment to moment.
-func together(instance string, spans []Strike) (out []Strike, err error) {
+func together(instance *spec.Instance, spans []Strike) (out []Strike, err error) {
 	var moments []time.Duration
 	for _, s := range spans {
 		moments = append(moments, s.At, s.end())
@@ -76,23 +85,40 @@ func together(instance string, spans []Strike) (out []Strike, err error) {
 	slices.Sort(moments)
 	moments = slices.Compact(moments)
 	for k := range max(len(moments)-1, 0) {
-		one := Strike{At: moments[k], For: moments[k+1] - moments[k], Instance: instance}
-		erring := 0
-		for _, s := range spans {
-			if s.At > one.At || s.end() <= one.At {
-				continue
-			}
-			one.Fault.Refuse = one.Fault.Refuse || s.Fault.Refuse
-			if s.Fault.ErrorRate > 0 {
-				one.Fault.ErrorRate, one.Fault.Status = s.Fault.ErrorRate, s.Fault.Status
+		one := Strike{At: moments[k], For: moments[k+1] - moments[k], Instance: instance.Address}
+		erring, struck := 0, false
+		add := func(f *spec.InstanceFault) {
+			one.Fault.Refuse, one.Fault.Hang = one.Fault.Refuse || f.Refuse, one.Fault.Hang || f.Hang
+			one.Fault.Delay, one.Fault.SlowBody = one.Fault.Delay+f.Delay, one.Fault.SlowBody+f.SlowBody
+			if f.ErrorRate > 0 {
+				one.Fault.ErrorRate, one.Fault.Status = f.ErrorRate, f.Status
 				erring++
 			}
 		}
+		if instance.Fault != nil {
+			add(instance.Fault)
+		}
+		for _, s := range spans {
+			if s.At <= one.At && s.end() > one.At {
+				struck = true
+				add(&s.Fault)
+			}
+		}
+		// Who is not there does nothing else, nor does who hangs. What is the same goes on.
+		switch {
+		case one.Fault.Refuse:
+			one.Fault = spec.InstanceFault{Refuse: true}
+		case one.Fault.Hang:
+			one.Fault = spec.InstanceFault{Hang: true}
+		case erring > 1:
+			return nil, fmt.Errorf("%s is to fail requests by two faults at once, which cannot be done to what runs", instance.Address)
+		}
+		if err := instance.CheckFault(&one.Fault); struck && err != nil {
+			return nil, err
+		}
 		last := len(out) - 1
 		switch {
-		case erring > 1:
-			return nil, fmt.Errorf("%s is to fail requests by two faults at once, which cannot be done to what runs", instance)
-		case one.Fault == spec.InstanceFault{}:
+		case !struck:
 		case last >= 0 && out[last].Fault == one.Fault && out[last].end() == one.At:
 			out[last].For += one.For
 		default:

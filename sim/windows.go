@@ -79,7 +79,7 @@ func (r *run) newStretch(windows []int) *stretch {
 			}
 		}
 	}
-	if r.sim.Service != nil || r.live {
+	if r.service != nil || r.live {
 		s.latency = &histogram{}
 	}
 	if r.sim.Service != nil && !r.live {

@@ -141,10 +141,12 @@ func (l *liveRun) foretell(ctx context.Context) error {
 		if l.before, err = l.client.Standing(ctx, l.listener.Address); err != nil {
 			return err
 		}
-		running := *l.before.Config
-		running.Simulations = l.config.Simulations
-		l.forecast, err = sim.Foretell(&running, l.sim.Name, sim.LiveOptions{
-			Seed: l.cmd.Seed, Drained: l.before.Drained, Pools: l.before.Pools, Lead: lead, Context: ctx, Salt: uint64(asked.UnixNano()),
+		running, err := l.running(ctx)
+		if err != nil {
+			return err
+		}
+		l.forecast, err = sim.Foretell(running, l.sim.Name, sim.LiveOptions{
+			Seed: l.cmd.Seed, Drained: l.before.Drained, Pools: l.before.Pools, Lead: lead, Patience: l.patience(), Context: ctx, Salt: uint64(asked.UnixNano()),
 		})
 		if err != nil {
 			return err
@@ -156,6 +158,28 @@ func (l *liveRun) foretell(ctx context.Context) error {
 			return fmt.Errorf("simulation %q: the prediction takes longer than %s: send fewer requests", l.sim.Name, lead)
 		}
 	}
+}
+
+// running is the configuration that runs, with the faults by hand, and the simulations of the files.
+func (l *liveRun) running(ctx context.Context) (*spec.Config, error) {
+	status, err := l.client.Status(ctx)
+	if err != nil {
+		return nil, err
+	}
+	c := *l.before.Config
+	c.Simulations, c.Instances = l.config.Simulations, slices.Clone(c.Instances)
+	for _, i := range status.Instances {
+		k := slices.IndexFunc(c.Instances, func(x *spec.Instance) bool { return x.Address == i.Address })
+		if k < 0 || i.Fault == "" {
+			continue
+		}
+		harmed := *c.Instances[k]
+		if harmed.Fault, err = spec.ParseFault(i.Fault); err != nil {
+			return nil, fmt.Errorf("%s: %w", i.Address, err)
+		}
+		c.Instances[k] = &harmed
+	}
+	return &c, nil
 }
 
 // alike reports whether two balancers are configured alike.
@@ -194,17 +218,22 @@ const answerPatience = 30 * time.Second
 // datagramPatience is when a datagram, or its answer, is taken for lost.
 const datagramPatience = 2 * time.Second
 
+// patience is how long a client of the listener waits for an answer.
+func (l *liveRun) patience() time.Duration {
+	switch {
+	case l.listener.Protocol == spec.ProtocolUDP:
+		return datagramPatience
+	case spec.L7(l.listener.Protocol):
+		return l.listener.RequestTimeout + l.listener.ConnectTimeout + 5*time.Second
+	}
+	return answerPatience
+}
+
 // send sends the traffic, and does to the instances what the faults say.
 func (l *liveRun) send(s *session) (*loadgen.Report, error) {
 	target := loadgen.Target{
 		Endpoint: l.forecast.Listener.Endpoint, Web: spec.L7(l.listener.Protocol), Secure: l.listener.Protocol == spec.ProtocolHTTPS,
-		Echo: l.forecast.Echo, Herald: l.listener.AcceptProxyProtocol, Patience: answerPatience,
-	}
-	if target.Datagram = l.listener.Protocol == spec.ProtocolUDP; target.Datagram {
-		target.Patience = datagramPatience
-	}
-	if target.Web {
-		target.Patience = l.listener.RequestTimeout + l.forecast.Listener.ConnectTimeout + 5*time.Second
+		Echo: l.forecast.Echo, Herald: l.listener.AcceptProxyProtocol, Patience: l.patience(), Datagram: l.listener.Protocol == spec.ProtocolUDP,
 	}
 	calls := make([]loadgen.Call, len(l.forecast.Calls))
 	for k, x := range l.forecast.Calls {

@@ -55,7 +55,7 @@ func (e *echoes) wait() { e.running.Wait() }
 func echo(conn net.Conn, f *fault) {
 	defer conn.Close()
 	if f != nil && f.Hang {
-		_, _ = io.Copy(io.Discard, conn) // until the client or the instance has had enough
+		f.swallow(conn)
 		return
 	}
 	buffer := make([]byte, echoBuffer)
@@ -73,4 +73,18 @@ func echo(conn net.Conn, f *fault) {
 			return
 		}
 	}
+}
+
+// swallow takes what comes, until the client or the instance has had enough, or the fault is over.
+func (f *fault) swallow(conn net.Conn) {
+	over := make(chan struct{})
+	defer close(over)
+	go func() {
+		select {
+		case <-f.ended:
+			_ = conn.SetReadDeadline(time.Unix(1, 0)) // a closed one needs none
+		case <-over:
+		}
+	}()
+	_, _ = io.Copy(io.Discard, conn)
 }

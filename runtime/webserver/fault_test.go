@@ -154,6 +154,18 @@ func TestEchoFaults(t *testing.T) {
 	if got, _ := ask(); got != "" {
 		t.Errorf("it answers %q", got)
 	}
+	hung, err := net.Dial("tcp", endpoint.String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer hung.Close()
+	hung.Write([]byte("x"))
+	i.Fault = nil
+	set(t, c, i, udp)
+	_ = hung.SetReadDeadline(time.Now().Add(5 * time.Second))
+	if n, err := hung.Read(make([]byte, 1)); !errors.Is(err, io.EOF) {
+		t.Errorf("after the fault: %d bytes, %v, want the end of the connection", n, err)
+	}
 	if got, err := say(datagrams, []byte("y")); err != nil || string(got) != "y" {
 		t.Errorf("after the fault: %q, %v", got, err)
 	}
