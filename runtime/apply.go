@@ -135,6 +135,7 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 	durable.Failpoint("committed")
 	e.drained = c.drained
 	e.forgetOldNames(c.req.Renamed)
+	e.renameAside(c.req.Renamed)
 	return nil
 }
 
@@ -164,7 +165,7 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 	if c.drained, err = e.renameDrained(c.req.Renamed); err != nil {
 		return err
 	}
-	balance.Drained(c.compiled, c.drained)
+	balance.Drained(c.compiled, e.out(c.drained, c.req.Renamed))
 	if c.zones, err = dns.Compile(c.req.Config.DNSZones); err != nil {
 		return err
 	}

@@ -50,6 +50,7 @@ type engine struct {
 	sockets   map[place]socket
 	logs      map[string]*proxy.AccessLog // by path
 	drained   []string                    // by hand, sorted; only changed by who holds busy
+	aside     map[string]*aside           // by address as balance.Drained takes it; likewise
 	verdicts  map[target]health.Event
 	probed    map[target]bool
 	changed   chan struct{} // closed and replaced at every verdict and drain
@@ -155,6 +156,7 @@ func (e *engine) close() error {
 	e.writeVerdicts()
 	e.scheduleRenewal(false)
 	e.faults.stop()
+	e.stopAside()
 	e.prober.Close()
 	e.dismissElders()
 	return errors.Join(e.endDataPath(), e.fleet.shutdown(), e.folder.Close())

@@ -73,7 +73,7 @@ func (e *engine) SetDrained(ctx context.Context, address string, drained bool) (
 	if err != nil {
 		return control.DrainResult{}, err
 	}
-	balance.Drained(compiled, next)
+	balance.Drained(compiled, e.out(next, nil))
 	if err := writeDrained(durable.OS, e.dir, next); err != nil {
 		return control.DrainResult{}, err
 	}

@@ -17,7 +17,7 @@ func (e *engine) Standing(address string) (*control.Standing, error) {
 	if live == nil {
 		return nil, &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf("%s does not run here: `slbctl status` lists the listeners", address)}
 	}
-	s := &control.Standing{Config: e.live.Config, Drained: e.drained, Generation: e.live.Generation, Pools: []balance.Standing{}}
+	s := &control.Standing{Config: e.live.Config, Drained: e.out(e.drained, nil), Generation: e.live.Generation, Pools: []balance.Standing{}}
 	taken := e.taken(live)
 	for n, p := range live.spec.Pools() {
 		servers := make([]balance.ServerStanding, len(p.Backends))

@@ -10,6 +10,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -36,6 +37,10 @@ type successor struct {
 func (e *engine) Upgrade(ctx context.Context, executable string) error {
 	if err := e.hold(ctx); err != nil {
 		return err
+	}
+	if len(e.aside) > 0 {
+		e.release()
+		return &control.Error{Code: control.CodeRefused, Message: "a simulation is under way live, and ends before: " + strings.Join(e.out(nil, nil), ", ") + " is drained for it"}
 	}
 	e.log.Info("upgrade", "program", executable)
 	s, err := e.raiseSuccessor(executable)

@@ -65,11 +65,11 @@ func (s *seen) agree(out, predicted *Result) (rows []Agreement) {
 	return rows
 }
 
-// undisturbed reports whether nothing but the requests decides: there are no faults, and
-// nobody was beyond a limit.
+// undisturbed reports whether nothing but the requests decides: there are no faults, no operator
+// does anything, and nobody was beyond a limit.
 func (s *seen) undisturbed() bool {
 	faulty := slices.ContainsFunc(s.run.servers, func(x server) bool { return x.Instance != "" && s.config.Instance(x.Instance).Fault != nil })
-	return len(s.sim.Faults) == 0 && !faulty && s.outcomes[0][Dropped]+s.outcomes[1][Dropped] == 0
+	return len(s.sim.Faults)+len(s.sim.Changes)+len(s.sim.Drains)+len(s.sim.Deploys) == 0 && !faulty && s.outcomes[0][Dropped]+s.outcomes[1][Dropped] == 0
 }
 
 // exact reports whether a pool gives each of its servers a number that can be foretold.
@@ -241,14 +241,17 @@ func (s *seen) weigh(a *Agreement, rows int, effective map[int]float64) {
 const probeLate = 10 * time.Millisecond
 
 // blurred is how many requests may count on either side of the moments at which faults begin
-// or end, and of those at which probes find that out: who comes in the time by which
-// strikes, probes and requests were late.
+// or end, or an operator does something, and of those at which probes find that out: who comes in
+// the time by which all that, probes and requests were late.
 func (s *seen) blurred() int64 {
 	moments, rate := map[time.Duration]bool{}, float64(len(s.Calls))/s.sim.Duration.Seconds()
 	for _, x := range s.Strikes {
 		moments[x.At], moments[x.At+x.For] = true, true
 	}
-	late := s.after.Generator.Lag.P99 + s.after.StrikeLag.Seconds() + probeLate.Seconds()
+	for _, at := range s.Forecast.run.acts {
+		moments[time.Duration(at)] = true
+	}
+	late := s.after.Generator.Lag.P99 + s.after.ActLag.Seconds() + probeLate.Seconds()
 	return int64(math.Ceil(2 * float64(len(moments)) * late * rate))
 }
 

@@ -31,6 +31,7 @@ type deployment struct {
 	left  []string // instances that are still to come
 	batch []string // those whose turn it is
 	up    bool     // the batch has started
+	acts  []int64  // when what was done so far
 	over  bool
 }
 
@@ -57,6 +58,7 @@ func (r *run) lines(instances []string) (lines []int32) {
 // drainBatch takes the next servers out softly.
 func (d *deployment) drainBatch(r *run, n int) {
 	d.open, d.up = true, false
+	d.acts = append(d.acts, r.now)
 	k := min(d.Batch, len(d.left))
 	d.batch, d.left = d.left[:k], d.left[k:]
 	r.drain(d.batch, true)
@@ -65,6 +67,7 @@ func (d *deployment) drainBatch(r *run, n int) {
 
 // stopBatch stops them, with what they have.
 func (d *deployment) stopBatch(r *run, n int) {
+	d.acts = append(d.acts, r.now)
 	r.stop(d.batch, 1)
 	for _, line := range r.lines(d.batch) {
 		r.kill(line)
@@ -75,6 +78,7 @@ func (d *deployment) stopBatch(r *run, n int) {
 // startBatch has them answer again and lets them back: that nobody is sent there before they are
 // well is for the health checks.
 func (d *deployment) startBatch(r *run) {
+	d.acts = append(d.acts, r.now)
 	r.stop(d.batch, -1)
 	r.drain(d.batch, false)
 	d.up = true

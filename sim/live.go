@@ -83,7 +83,7 @@ type Aftermath struct {
 	Generator Generator
 	Pools     []balance.Standing // of the listener, as in LiveOptions
 	Moved     bool               // the configuration was changed meanwhile
-	StrikeLag time.Duration      // how much later than meant a strike was done, at most
+	ActLag    time.Duration      // how much later than meant a strike, or what an operator does, was done, at most
 }
 
 // seen is a live run that is counted.

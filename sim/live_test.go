@@ -476,11 +476,22 @@ func TestCannotBeSent(t *testing.T) {
 		"is no instance of slbctl": func(c *spec.Config) {
 			c.LoadBalancers[0].Backends[1] = spec.Backend{Address: netip.MustParseAddr("127.0.0.1"), Port: 1, Weight: 1}
 		},
-		"and others do not":                func(c *spec.Config) { c.Instances[1].Protocol = spec.ProtocolTCPEcho },
-		"change, drain and deploy nothing": func(c *spec.Config) { day(c).Drains = []spec.SimulatedDrain{{}} },
-		"does not serve":                   func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].Status = spec.StatusStopped },
-		"it must listen there":             func(c *spec.Config) { c.LoadBalancers[0].IP = netip.MustParseAddr("192.0.2.1") },
-		"3000000 requests are too many":    func(c *spec.Config) { day(c).Traffic[0].Rate = 300_000 },
+		"and others do not":        func(c *spec.Config) { c.Instances[1].Protocol = spec.ProtocolTCPEcho },
+		"live runs change nothing": func(c *spec.Config) { recordedShop(c, 1, 1) },
+		"has a fault, too": func(c *spec.Config) {
+			day(c).Faults = []spec.Fault{{Name: "f", Targets: []string{"instance.s0"}, Mode: spec.FaultHang}}
+			day(c).Deploys = []spec.Deploy{{Name: "v2", Zone: "a", Batch: 1}}
+		},
+		"is started anew by deploy": func(c *spec.Config) {
+			day(c).Deploys = []spec.Deploy{{Name: "v2", Zone: "a", Batch: 1}, {Name: "v3", Targets: []string{"instance.s0"}, Batch: 1}}
+		},
+		"does not start anew": func(c *spec.Config) {
+			c.Instances[0].Command = []string{"x"}
+			day(c).Deploys = []spec.Deploy{{Name: "v2", Zone: "a", Batch: 1}}
+		},
+		"does not serve":                func(c *spec.Config) { c.LoadBalancers[0].Listeners[0].Status = spec.StatusStopped },
+		"it must listen there":          func(c *spec.Config) { c.LoadBalancers[0].IP = netip.MustParseAddr("192.0.2.1") },
+		"3000000 requests are too many": func(c *spec.Config) { day(c).Traffic[0].Rate = 300_000 },
 		"more clients than there are": func(c *spec.Config) {
 			day(c).Traffic[0].Clients = spec.Clients{Count: 1 << 23, Network: netip.MustParsePrefix("10.0.0.0/8")}
 		},

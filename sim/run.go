@@ -114,6 +114,7 @@ type run struct {
 	faults   []*fault
 	drains   []*drain
 	deploys  []*deployment
+	acts     []int64  // when an operator has done something
 	taking   *episode // the change
 	leaving  []int32  // lines of servers that the change leaves behind
 	arrivals []*arrivals

@@ -174,10 +174,12 @@ func (r *run) happen(e event) (rebuild bool) {
 // operate does what an operator does, and reports whether the tables are to be built anew.
 func (r *run) operate(e event) (rebuild bool) {
 	r.moved = true
-	switch e.kind {
-	case serverCuts:
+	if e.kind == serverCuts {
 		r.cut(int32(e.index))
 		return false
+	}
+	r.acts = append(r.acts, r.now)
+	switch e.kind {
 	case changes:
 		r.change()
 	case drainStarts, drainEnds:

@@ -74,8 +74,7 @@ type liveRun struct {
 	before   *control.Standing
 	forecast *sim.Forecast
 	start    time.Time
-	// strikeLag is how much later than meant a strike was done, at most.
-	strikeLag time.Duration
+	operator operator
 }
 
 func (l *liveRun) perform(s *session) (*sim.Result, error) {
@@ -113,7 +112,7 @@ func (l *liveRun) perform(s *session) (*sim.Result, error) {
 	}
 	replies := repliesOf(report)
 	result, err := l.forecast.Compare(replies, sim.Aftermath{
-		Generator: l.generator(report), Pools: after.Pools, StrikeLag: l.strikeLag,
+		Generator: l.generator(report), Pools: after.Pools, ActLag: l.operator.lag,
 		Moved: after.Generation != l.before.Generation || !slices.Equal(after.Drained, l.before.Drained),
 	})
 	if err != nil {
@@ -189,10 +188,11 @@ func alike(a, b *spec.LoadBalancer) bool {
 	return errors.Join(errX, errY) == nil && bytes.Equal(x, y)
 }
 
-// unharmed sees to it that no fault by hand is on an instance that is to have one of the
-// simulation's, which would end it.
+// unharmed sees to it that no fault by hand is on an instance that is to have one for the
+// simulation, which would end it.
 func (l *liveRun) unharmed(ctx context.Context) error {
-	if len(l.forecast.Strikes) == 0 {
+	harmed := l.harmed()
+	if len(harmed) == 0 {
 		return nil
 	}
 	status, err := l.client.Status(ctx)
@@ -200,12 +200,11 @@ func (l *liveRun) unharmed(ctx context.Context) error {
 		return err
 	}
 	for _, i := range status.Instances {
-		struck := slices.ContainsFunc(l.forecast.Strikes, func(x sim.Strike) bool { return x.Instance == i.Address })
 		configured := ""
 		if f := l.before.Config.Instance(i.Address).Fault.String(); f != "none" {
 			configured = f
 		}
-		if struck && i.Fault != configured {
+		if slices.Contains(harmed, i.Address) && i.Fault != configured {
 			return fmt.Errorf("%s has a fault by hand (%s): `slbctl fault %s none` takes it back", i.Address, i.Fault, i.Address)
 		}
 	}
@@ -229,7 +228,7 @@ func (l *liveRun) patience() time.Duration {
 	return answerPatience
 }
 
-// send sends the traffic, and does to the instances what the faults say.
+// send sends the traffic, and does what happens beside it.
 func (l *liveRun) send(s *session) (*loadgen.Report, error) {
 	target := loadgen.Target{
 		Endpoint: l.forecast.Listener.Endpoint, Web: spec.L7(l.listener.Protocol), Secure: l.listener.Protocol == spec.ProtocolHTTPS,
@@ -241,59 +240,18 @@ func (l *liveRun) send(s *session) (*loadgen.Report, error) {
 	}
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	defer cancel(nil)
-	struck := make(chan struct{})
+	acted := make(chan struct{})
 	go func() {
-		defer close(struck)
-		if err := l.strike(ctx, s); err != nil {
+		defer close(acted)
+		if err := l.operate(ctx, s); err != nil {
 			cancel(err)
 		}
 	}()
 	report := loadgen.Run(ctx, target, calls, loadgen.Options{Start: l.start, Workers: l.cmd.Workers})
 	err := context.Cause(ctx)
 	cancel(nil)
-	<-struck
+	<-acted
 	return report, errors.Join(err, l.heal())
-}
-
-// strike does what the faults say, each at its time. The daemon takes a fault back when its
-// time is up, even if this process is gone by then.
-func (l *liveRun) strike(ctx context.Context, s *session) error {
-	for _, x := range l.forecast.Strikes {
-		timer := time.NewTimer(time.Until(l.start.Add(x.At)))
-		select {
-		case <-timer.C:
-		case <-ctx.Done():
-			timer.Stop()
-			return nil
-		}
-		err := l.client.SetFault(ctx, x.Instance, &x.Fault, x.For)
-		l.strikeLag = max(l.strikeLag, time.Since(l.start.Add(x.At)))
-		switch {
-		case err == nil:
-			s.note("%s: %s, for %s.", x.Instance, x.Fault.String(), x.For)
-		case ctx.Err() == nil:
-			return err
-		}
-	}
-	return nil
-}
-
-// healPatience is how long taking back a fault may take.
-const healPatience = 10 * time.Second
-
-// heal takes back all faults, also where the run was broken off.
-func (l *liveRun) heal() error {
-	ctx, cancel := context.WithTimeout(context.Background(), healPatience)
-	defer cancel()
-	healed := map[string]bool{}
-	var errs []error
-	for _, x := range l.forecast.Strikes {
-		if !healed[x.Instance] {
-			healed[x.Instance] = true
-			errs = append(errs, l.client.SetFault(ctx, x.Instance, nil, 0))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 // generator tells how the generator did.

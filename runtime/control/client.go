@@ -100,6 +100,11 @@ func (c *Client) SetDrained(ctx context.Context, address string, drained bool) (
 	return r, err
 }
 
+// SetAside takes a server out softly for so long, at most, or with 0 lets it back.
+func (c *Client) SetAside(ctx context.Context, address string, d time.Duration) error {
+	return c.call(ctx, http.MethodPost, "/v1/aside", asideRequest{address, d}, nil)
+}
+
 // SetFault has an instance do something wrong, for so long or with 0 until a nil fault
 // takes it back.
 func (c *Client) SetFault(ctx context.Context, address string, fault *spec.InstanceFault, d time.Duration) error {

@@ -35,6 +35,9 @@ type Engine interface {
 	SetInstance(ctx context.Context, address string, running bool) error
 	// SetDrained takes a server out softly by hand, or lets it back in.
 	SetDrained(ctx context.Context, address string, drained bool) (DrainResult, error)
+	// SetAside takes a server out softly for so long, at most, or with 0 lets it back. It is an
+	// experiment: no drain by hand, and not written down.
+	SetAside(ctx context.Context, address string, d time.Duration) error
 	// SetFault has an instance do something wrong instead of what its configuration says:
 	// for so long, or with 0 until a nil fault takes it back.
 	SetFault(ctx context.Context, address string, fault *spec.InstanceFault, d time.Duration) error
@@ -54,7 +57,7 @@ type Engine interface {
 }
 
 // Standing is how a listener stands at a moment, and all that it takes to foretell what it
-// will do: the live configuration, what was drained by hand, and its pools in the order of
+// will do: the live configuration, what was drained by hand or is aside, and its pools in the order of
 // balance.Listener.Pools.
 type Standing struct {
 	Config     *spec.Config       `json:"config"`

@@ -67,6 +67,11 @@ func (e *engine) SetInstance(_ context.Context, address string, running bool) er
 	return nil
 }
 
+func (e *engine) SetAside(_ context.Context, address string, d time.Duration) error {
+	e.set[fmt.Sprint("aside ", address, " ", d)] = true
+	return nil
+}
+
 func (e *engine) SetDrained(_ context.Context, address string, drained bool) (control.DrainResult, error) {
 	e.set["drained "+address] = drained
 	return control.DrainResult{Backends: 2, Unserved: []string{"l"}}, nil
@@ -142,7 +147,10 @@ func TestCallsReachTheEngine(t *testing.T) {
 	if r, err := client.SetDrained(ctx, "instance.A", true); err != nil || r.Backends != 2 || len(r.Unserved) != 1 {
 		t.Errorf("drain: %+v, %v", r, err)
 	}
-	if diff := cmp.Diff(map[string]bool{"instance.A": false, "instance.B": true, "drained instance.A": true}, e.set); diff != "" {
+	if err := client.SetAside(ctx, "instance.A", time.Second); err != nil {
+		t.Error(err)
+	}
+	if diff := cmp.Diff(map[string]bool{"instance.A": false, "instance.B": true, "drained instance.A": true, "aside instance.A 1s": true}, e.set); diff != "" {
 		t.Error(diff)
 	}
 	answer, err := client.Explain(ctx, explain.Question{URL: "http://a/", Next: 3})

@@ -35,6 +35,11 @@ type drainRequest struct {
 	Drained bool   `json:"drained"`
 }
 
+type asideRequest struct {
+	Address string        `json:"address"`
+	For     time.Duration `json:"for"` // 0 = no more
+}
+
 type faultRequest struct {
 	Address string              `json:"address"`
 	Fault   *spec.InstanceFault `json:"fault"`
@@ -77,6 +82,13 @@ func NewServer(e Engine) *http.Server {
 		}
 		result, err := e.SetDrained(r.Context(), req.Address, req.Drained)
 		replyOr(w, result, err)
+	})
+	mux.HandleFunc("POST /v1/aside", func(w http.ResponseWriter, r *http.Request) {
+		var req asideRequest
+		if !decode(w, r, &req) {
+			return
+		}
+		replyOr(w, struct{}{}, e.SetAside(r.Context(), req.Address, req.For))
 	})
 	mux.HandleFunc("POST /v1/fault", func(w http.ResponseWriter, r *http.Request) {
 		var req faultRequest
