@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"math"
 	"net/netip"
+	"strings"
 
 	"slbctl/runtime/balance"
 	"slbctl/runtime/expect"
@@ -170,6 +171,9 @@ func (p *population) warn(e *spec.Expect) string {
 // warnings says which shares are out of reach for the clients that there are.
 func (r *run) warnings() []string {
 	out := append([]string{}, r.warned...)
+	if len(r.always) > 0 {
+		out = append(out, strings.Join(r.always, ", ")+" was drained by hand and stays so: slbctl undrain ADDR ends it")
+	}
 	var p *population
 	for k := range r.sim.Expects {
 		e := &r.sim.Expects[k]

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"sync/atomic"
 
+	"slbctl/runtime"
 	"slbctl/sim"
 	"slbctl/spec"
 )
@@ -82,31 +84,62 @@ func (c *simRunCmd) Run(s *session) error {
 	return verdict(results)
 }
 
-// before is the recorded configuration, for simulations that have a change; nil where nothing is recorded. Who is
-// lost in the one is lost in the other, if it is there.
-func (c *simRunCmd) before(s *session, config *spec.Config, names, losses []string) (*spec.Config, error) {
-	if !slices.ContainsFunc(config.Simulations, func(x *spec.Simulation) bool { return len(x.Changes) > 0 && slices.Contains(names, x.Name) }) {
-		return nil, nil
+// earlier is what there is before a change: the recorded configuration, and what was drained by hand in it, both
+// under the addresses that the files have for it.
+type earlier struct {
+	config  *spec.Config // nil where nothing is recorded
+	drained []string
+	changes map[string]bool // simulations that have a change, by name
+}
+
+// before is what there is before simulations that have a change. Who is lost in the files is lost there, too, if it
+// is there.
+func (c *simRunCmd) before(s *session, config *spec.Config, names, losses []string) (*earlier, error) {
+	b := &earlier{changes: map[string]bool{}}
+	for _, x := range config.Simulations {
+		b.changes[x.Name] = len(x.Changes) > 0 && slices.Contains(names, x.Name)
+	}
+	if !slices.Contains(slices.Collect(maps.Values(b.changes)), true) {
+		return b, nil
 	}
 	st, err := s.recorded()
 	if err != nil || st == nil {
-		return nil, err
+		return b, err
 	}
-	before, err := spec.FromResources(st.Resources, st.Runtime, st.Seed)
+	var addresses []string
+	for i := range st.Resources {
+		addresses = append(addresses, st.Resources[i].Address)
+	}
+	renamed := spec.Renames(addresses, config.Moves)
+	if b.config, err = spec.FromResources(spec.Rename(st.Resources, renamed), st.Runtime, st.Seed); err != nil {
+		return b, fmt.Errorf("build the recorded configuration: %w", err)
+	}
+	drained, err := runtime.Drained(workingFolder)
 	if err != nil {
-		return nil, fmt.Errorf("build the recorded configuration: %w", err)
+		return b, err
+	}
+	for _, address := range drained {
+		b.drained = append(b.drained, spec.RenameServer(address, renamed))
 	}
 	for _, loss := range losses {
-		if lossy, err := sim.Without(before, loss); err == nil {
-			before = lossy
+		if lossy, err := sim.Without(b.config, loss); err == nil {
+			b.config = lossy
 		}
 	}
-	return before, nil
+	return b, nil
+}
+
+// under are the options of a simulation that goes on from what there is before.
+func (b *earlier) under(name string, opt sim.Options) sim.Options {
+	if b.changes[name] {
+		opt.Before, opt.Drained = b.config, b.drained
+	}
+	return opt
 }
 
 // results runs the simulations, or sends their traffic. whole is the configuration without
 // any loss, before the one that a change replaces.
-func (c *simRunCmd) results(s *session, config *spec.Config, names []string, whole, before *spec.Config) (results []*sim.Result, err error) {
+func (c *simRunCmd) results(s *session, config *spec.Config, names []string, whole *spec.Config, before *earlier) (results []*sim.Result, err error) {
 	if c.Live {
 		return c.live(s, config, names)
 	}
@@ -117,7 +150,7 @@ func (c *simRunCmd) results(s *session, config *spec.Config, names []string, who
 		if err := context.Cause(s.ctx); err != nil {
 			return nil, err
 		}
-		r, err := sim.Run(config, name, sim.Options{Seed: c.Seed, Before: before, Record: c.Record, Context: s.ctx, Timeline: c.HTML != ""})
+		r, err := sim.Run(config, name, before.under(name, sim.Options{Seed: c.Seed, Record: c.Record, Context: s.ctx, Timeline: c.HTML != ""}))
 		if err != nil {
 			return nil, err
 		}
@@ -149,13 +182,13 @@ func (j *junitSuite) expectation(simulation string, e sim.Expectation) {
 }
 
 // compare shows what other schedulers would make of the same traffic. It judges nothing.
-func (c *simRunCmd) compare(s *session, config, before *spec.Config, names []string) error {
+func (c *simRunCmd) compare(s *session, config *spec.Config, before *earlier, names []string) error {
 	if c.Record != "" || c.Junit != "" || c.Replicas != nil {
 		return &usageError{detail: "-compare judges nothing, keeps nothing and has one run of each: leave out -record, -junit and -replicas", command: "sim"}
 	}
 	var all []*sim.Comparison
 	for _, name := range names {
-		compared, err := sim.Compare(config, name, c.Compare, sim.Options{Seed: c.Seed, Before: before, Context: s.ctx, Timeline: c.HTML != ""})
+		compared, err := sim.Compare(config, name, c.Compare, before.under(name, sim.Options{Seed: c.Seed, Context: s.ctx, Timeline: c.HTML != ""}))
 		if err != nil {
 			return err
 		}

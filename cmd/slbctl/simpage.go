@@ -25,7 +25,7 @@ func (c *simRunCmd) draw(s *session, whole *spec.Config, results []*sim.Result) 
 			if err != nil {
 				return err
 			}
-			before, err := sim.Run(whole, r.Name, sim.Options{Seed: c.Seed, Before: recorded, Context: s.ctx, Timeline: true})
+			before, err := sim.Run(whole, r.Name, recorded.under(r.Name, sim.Options{Seed: c.Seed, Context: s.ctx, Timeline: true}))
 			if err != nil {
 				return err
 			}

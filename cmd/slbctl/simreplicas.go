@@ -17,7 +17,7 @@ const mostReplicas = 1000
 
 // replicate shows how much of a result is a matter of chance: it runs each simulation under
 // several seeds, the configuration's and those after it.
-func (c *simRunCmd) replicate(s *session, config, before *spec.Config, names []string) error {
+func (c *simRunCmd) replicate(s *session, config *spec.Config, before *earlier, names []string) error {
 	switch {
 	case *c.Replicas < 2 || *c.Replicas > mostReplicas:
 		return &usageError{detail: fmt.Sprintf("-replicas takes 2 to %d", mostReplicas), command: "sim"}
@@ -55,7 +55,7 @@ func (c *simRunCmd) replicate(s *session, config, before *spec.Config, names []s
 
 // replicas runs one simulation under its seeds, as many at a time as there are processors. Which
 // comes first does not matter: none knows of another.
-func (c *simRunCmd) replicas(ctx context.Context, config, before *spec.Config, name string, ran *atomic.Int64) ([]*sim.Result, error) {
+func (c *simRunCmd) replicas(ctx context.Context, config *spec.Config, before *earlier, name string, ran *atomic.Int64) ([]*sim.Result, error) {
 	var first uint64
 	for _, x := range config.Simulations {
 		if x.Name == name {
@@ -74,7 +74,7 @@ func (c *simRunCmd) replicas(ctx context.Context, config, before *spec.Config, n
 				return err
 			}
 			seed := first + uint64(k)
-			results[k], err = sim.Run(config, name, sim.Options{Seed: &seed, Before: before, Context: ctx})
+			results[k], err = sim.Run(config, name, before.under(name, sim.Options{Seed: &seed, Context: ctx}))
 			ran.Add(1)
 			return err
 		})
