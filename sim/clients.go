@@ -16,6 +16,7 @@ type clients struct {
 	who, ports source
 	replay     *replay // says it all; nil = clients are drawn
 	fresh      uint64  // where the ports of a live run begin that must be nobody's so far; 0 = they are drawn
+	place, of  uint64  // among so many streams that share these
 }
 
 func newClients(t *spec.Traffic, log *replay, seed uint64) *clients {
@@ -67,7 +68,7 @@ func (c *clients) client(index uint64) uint64 {
 // common with their number.
 func (c *clients) port(index uint64) uint16 {
 	if c.fresh != 0 {
-		return 1024 + uint16((c.fresh%(65536-1024)+index*40505)%(65536-1024))
+		return 1024 + uint16((c.fresh%(65536-1024)+(index*c.of+c.place)*40505)%(65536-1024))
 	}
 	if c.replay != nil && c.replay.next.Port != 0 {
 		return c.replay.next.Port

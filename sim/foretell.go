@@ -75,8 +75,8 @@ type foretold struct {
 
 // Foretell plays the simulation of the given name from where a runtime stands. The
 // configuration is the one that runs, and the simulation's. Clients get addresses that can
-// be sent from: 127.128.0.0/9 instead of networks outside of 127.0.0.0/8. What cannot be
-// sent, done or observed there is an error.
+// be sent from: 127.128.0.0/9 instead of networks outside of 127.0.0.0/8, and where a balancer has an
+// address of IPv6, all of them ::1. What cannot be sent, done or observed there is an error.
 func Foretell(c *spec.Config, name string, opt LiveOptions) (*Forecast, error) {
 	k := slices.IndexFunc(c.Simulations, func(s *spec.Simulation) bool { return s.Name == name })
 	if k < 0 {
@@ -95,6 +95,9 @@ func foretell(c *spec.Config, sim *spec.Simulation, opt LiveOptions) (*Forecast,
 		return nil, errors.New("live runs change nothing: leave change blocks to virtual time")
 	}
 	var addresses loopbackAddresses
+	if lb := c.LoadBalancer(sim.Target); lb != nil {
+		addresses.one = lb.IP.Is6()
+	}
 	var err error
 	if f.sim, err = addresses.networks(sim); err != nil {
 		return nil, err
@@ -117,9 +120,9 @@ func (f *Forecast) prepare(addresses *loopbackAddresses) (err error) {
 	for _, t := range f.sim.Traffic {
 		n += t.Rate * f.sim.Duration.Seconds()
 	}
-	for _, who := range f.run.clients { // nil at a listener of HTTP
-		if f.run.listener.Protocol == spec.ProtocolUDP {
-			who.fresh = max(f.opt.Salt, 1)
+	for k, who := range f.run.clients { // nil at a listener of HTTP
+		if addresses.one || f.run.listener.Protocol == spec.ProtocolUDP {
+			who.fresh, who.place, who.of = max(f.opt.Salt, 1), uint64(k), uint64(len(f.run.clients))
 		}
 	}
 	for _, log := range f.run.replays {
@@ -151,8 +154,8 @@ func (f *Forecast) askable() error {
 	switch own := l.Endpoint.Addr(); {
 	case !l.Serving:
 		return fmt.Errorf("%s does not serve", l.Address)
-	case !own.Is4() || !own.IsLoopback():
-		return fmt.Errorf("%s is at %s: live clients have addresses of 127.0.0.0/8, so it must listen there", l.Address, own)
+	case !own.IsLoopback():
+		return fmt.Errorf("%s is at %s: live clients have addresses of 127.0.0.0/8, or ::1, so it must listen there", l.Address, own)
 	}
 	echoes, servers := 0, 0
 	for _, p := range l.Pools() {

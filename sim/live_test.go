@@ -700,3 +700,42 @@ func TestLiveText(t *testing.T) {
 	}
 	checkSorted(t, json.NewDecoder(&document), "")
 }
+
+// TestClientsOfIPv6: there is one address to send from, so that only ports tell clients apart, which no two calls
+// of any stream have in common.
+func TestClientsOfIPv6(t *testing.T) {
+	path := t.TempDir() + "/log"
+	log, err := trace.NewRecorder(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	log.Add(trace.Record{Client: netip.MustParseAddrPort("192.0.2.1:1")})
+	if err := log.Close(); err != nil {
+		t.Fatal(err)
+	}
+	for scheduler, counted := range map[string]int{spec.SchedulerTCH: 2, spec.SchedulerWRR: 2} {
+		c := liveShop(shop(scheduler, 2, 1))
+		c.LoadBalancers[0].IP = netip.IPv6Loopback()
+		day(c).Traffic = append(day(c).Traffic, day(c).Traffic[0], spec.Traffic{Name: "yesterday", Log: path})
+		day(c).Traffic[1].Name = "more"
+		f := foretold1(t, c, 5)
+		seen := map[netip.AddrPort]bool{}
+		for _, call := range f.Calls {
+			if call.Source.Addr() != netip.IPv6Loopback() || scheduler == spec.SchedulerTCH && seen[call.Source] {
+				t.Fatalf("%s: %v sends, again %v", scheduler, call.Source, seen[call.Source])
+			}
+			seen[call.Source] = true
+		}
+		replies, after := replied(c, f, rand.New(rand.NewPCG(1, 2)))
+		exact := 0
+		r := compared(t, f, replies, after)
+		for _, a := range r.Live.Agreement {
+			if a.Exact && a.Metric == metricRequests {
+				exact++
+			}
+		}
+		if r.Live.Verdict != Pass || exact != counted || r.Requests != 6001 {
+			t.Errorf("%s: %s of %d requests, %d are exact: %+v", scheduler, r.Live.Verdict, r.Requests, exact, r.Live.Agreement)
+		}
+	}
+}

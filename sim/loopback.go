@@ -13,9 +13,13 @@ import (
 // live clients get.
 var loopback, ofClients = netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("127.128.0.0/9")
 
+// loopback6 is the one address of IPv6 that they may have.
+var loopback6 = netip.MustParsePrefix("::1/128")
+
 // loopbackAddresses gives clients addresses that can be sent from: those of 127.0.0.0/8 have
 // one, others get one of 127.128.0.0/9. Who has one address with others keeps it with them.
 type loopbackAddresses struct {
+	one   bool   // all have loopback6
 	next  uint64 // that is free, counted from the first of ofClients
 	given map[netip.Addr]netip.Addr
 }
@@ -45,7 +49,10 @@ func (l *loopbackAddresses) networks(sim *spec.Simulation) (*spec.Simulation, er
 	for k := range out.Traffic {
 		t := &out.Traffic[k]
 		n := t.Clients.Network
-		if t.Log != "" || loopback.Overlaps(n) && n.Bits() >= loopback.Bits() {
+		if l.one {
+			t.Clients.Network = loopback6
+		}
+		if l.one || t.Log != "" || loopback.Overlaps(n) && n.Bits() >= loopback.Bits() {
 			continue
 		}
 		if _, done := given[n]; !done {
@@ -66,6 +73,10 @@ func (l *loopbackAddresses) clients(log *replay) error {
 		l.given = map[netip.Addr]netip.Addr{}
 	}
 	for k, was := range log.Clients {
+		if l.one {
+			log.Clients[k] = loopback6.Addr()
+			continue
+		}
 		if loopback.Contains(was.Unmap()) {
 			continue
 		}
