@@ -97,6 +97,16 @@ func (p *Plan) request(opt ApplyOptions) (*Request, error) {
 	return r, nil
 }
 
+// Attempt asks the runtime to try a plan for so long, at most: nothing is recorded, and no request of its own is
+// sent. It is nil when the change does not reach the runtime. The caller keeps the plan's Secrets.
+func (p *Plan) Attempt(lasting, timeout time.Duration) (*Request, error) {
+	r, err := p.request(ApplyOptions{Timeout: timeout})
+	if r != nil {
+		r.Try, r.IgnoreExpectations = lasting, true
+	}
+	return r, err
+}
+
 // settle takes the announcement back when the error says that nothing changed.
 func settle(store *state.Store, err error) error {
 	var (

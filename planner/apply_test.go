@@ -44,6 +44,19 @@ func TestApplyAsksForTheWholeConfiguration(t *testing.T) {
 	}
 }
 
+// TestAttempt: what is tried is the plan's outcome, on what runs now, and where nothing changes there is nothing to try.
+func TestAttempt(t *testing.T) {
+	w := holding(t, quickstart())
+	p := mustMake(t, w.input(t, config(t, with(quickstart(), listener("SLB1", "80", attrs{"scheduler": "wrr"})))))
+	r, err := p.Attempt(time.Minute, time.Second)
+	if err != nil || r.Try != time.Minute || r.Timeout != time.Second || !r.IgnoreExpectations || r.Base != 1 || r.Config.LoadBalancers[0].Listeners[0].Scheduler != "wrr" {
+		t.Errorf("%+v, %v", r, err)
+	}
+	if r, err := mustMake(t, w.input(t, config(t, quickstart()))).Attempt(time.Minute, time.Second); err != nil || r != nil {
+		t.Errorf("of no changes: %+v, %v", r, err)
+	}
+}
+
 func TestApplyThatFails(t *testing.T) {
 	changed := with(quickstart(), listener("SLB1", "80", attrs{"scheduler": "wrr"}))
 	for _, c := range []struct {

@@ -113,6 +113,8 @@ type Request struct {
 	// CanaryPause is how long each is watched; without any it moves at once.
 	Canary      []int
 	CanaryPause time.Duration
+	// Try makes the Config live for so long, at most, and keeps no record of it.
+	Try time.Duration
 }
 
 // What an apply waits for.

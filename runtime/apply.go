@@ -39,6 +39,7 @@ type change struct {
 	// lenient is a daemon that comes back: what it cannot have it goes without,
 	// so that a port somebody else took stops neither the rest nor the next apply.
 	lenient  bool
+	back     bool     // it ends an attempt: what it goes to is written down already
 	drained  []string // by hand, under old and new addresses
 	problems []string
 	security *security
@@ -64,15 +65,20 @@ func (e *engine) replace(ctx context.Context, req control.Request, emit func(con
 		return err
 	}
 	defer e.release()
+	if err := e.tried(); err != nil {
+		return err
+	}
 	before := e.current()
 	if req.Base != before.Generation {
 		return &control.Error{Code: control.CodeStale, Message: fmt.Sprintf(
 			"the change was planned on generation %d, but generation %d is live: plan again", req.Base, before.Generation)}
 	}
-	c := &change{
-		req: req, before: before, emit: emit, old: e.listeners, sick: map[netip.AddrPort]bool{},
-		after: newCommitted(control.Generation{Generation: req.Generation, Hash: req.Hash}, req.Config),
+	if req.Try > 0 {
+		if err := e.mayTry(req); err != nil {
+			return err
+		}
 	}
+	c := e.newChange(req, newCommitted(control.Generation{Generation: req.Generation, Hash: req.Hash}, req.Config), emit)
 	if req.OnlyNames {
 		for address := range before.Stopped {
 			c.after = c.after.withStopped(cmp.Or(req.Renamed[address], address), true)
@@ -83,13 +89,23 @@ func (e *engine) replace(ctx context.Context, req control.Request, emit func(con
 		e.log.Error("apply withdrawn", "generation", req.Generation, "error", err)
 		return err
 	}
-	e.log.Info("apply committed", "generation", req.Generation)
-	e.settleSecurity(c.security)
+	e.log.Info("apply committed", "generation", req.Generation, "tried", req.Try.String())
+	if req.Try > 0 {
+		e.try(c)
+		e.trySecurity(c.security)
+	} else {
+		e.settleSecurity(c.security)
+	}
 	e.retire(c)
 	if req.Wait != control.WaitNone {
 		e.awaitStopped(c)
 	}
 	return nil
+}
+
+// newChange begins a change from what is live.
+func (e *engine) newChange(req control.Request, after committed, emit func(control.Event)) *change {
+	return &change{req: req, before: e.current(), after: after, emit: emit, old: e.listeners, sick: map[netip.AddrPort]bool{}}
 }
 
 // carryOut prepares, commits and verifies; on an error everything is as before.
@@ -122,7 +138,7 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 		}
 	}
 	durable.Failpoint("verified")
-	if err == nil {
+	if err == nil && c.req.Try == 0 && !c.back {
 		err, code = persist(durable.OS, e.dir, c.before, c.after), control.CodeRefused
 	}
 	if err != nil {
@@ -130,7 +146,9 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 	}
 	e.mu.Lock()
 	e.live, e.problems = c.after, nil
-	e.faults.keep(c.after.Config.Instances)
+	if c.req.Try == 0 {
+		e.faults.keep(c.after.Config.Instances)
+	}
 	e.mu.Unlock()
 	durable.Failpoint("committed")
 	e.drained = c.drained

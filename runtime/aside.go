@@ -116,11 +116,14 @@ func (e *engine) renameAside(renamed map[string]string) {
 	}
 }
 
-// stopAside stops what would still happen by itself.
-func (e *engine) stopAside() {
+// stopExperiments stops what would still end by itself.
+func (e *engine) stopExperiments() {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	for _, a := range e.aside {
 		a.timer.Stop()
+	}
+	if e.attempt != nil {
+		e.attempt.timer.Stop()
 	}
 }

@@ -51,6 +51,7 @@ type engine struct {
 	logs      map[string]*proxy.AccessLog // by path
 	drained   []string                    // by hand, sorted; only changed by who holds busy
 	aside     map[string]*aside           // by address as balance.Drained takes it; likewise
+	attempt   *attempt                    // nil = none; likewise
 	verdicts  map[target]health.Event
 	probed    map[target]bool
 	changed   chan struct{} // closed and replaced at every verdict and drain
@@ -156,7 +157,7 @@ func (e *engine) close() error {
 	e.writeVerdicts()
 	e.scheduleRenewal(false)
 	e.faults.stop()
-	e.stopAside()
+	e.stopExperiments()
 	e.prober.Close()
 	e.dismissElders()
 	return errors.Join(e.endDataPath(), e.fleet.shutdown(), e.folder.Close())
@@ -207,6 +208,9 @@ func (e *engine) Generation(ctx context.Context) (control.Generation, error) {
 	}
 	defer e.release()
 	live := e.current()
+	if e.attempt != nil {
+		live = e.attempt.before
+	}
 	return control.Generation{Generation: live.Generation, Hash: live.Hash}, nil
 }
 
@@ -220,6 +224,9 @@ func (e *engine) SetInstance(ctx context.Context, address string, running bool) 
 		return err
 	}
 	defer e.release()
+	if err := e.tried(); err != nil {
+		return err
+	}
 	before := e.current()
 	if before.Config.Instance(address) == nil {
 		return &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf("%s does not run here: `slbctl status` lists the instances", address)}

@@ -65,6 +65,9 @@ func (e *engine) SetDrained(ctx context.Context, address string, drained bool) (
 		return control.DrainResult{}, err
 	}
 	defer e.release()
+	if err := e.tried(); err != nil {
+		return control.DrainResult{}, err
+	}
 	compiled, err := balance.Compile(e.current().Config)
 	if err != nil {
 		return control.DrainResult{}, err

@@ -152,8 +152,8 @@ func listenerOf(c *spec.Config, address string) *spec.Listener {
 // settleSecurity clears away what only earlier generations had, once one is committed,
 // and looks after the certificates of the local CA from then on.
 func (e *engine) settleSecurity(s *security) {
+	e.trySecurity(s)
 	e.mu.Lock()
-	e.security = s
 	certificates := e.live.Config.Certificates
 	e.mu.Unlock()
 	e.tickets.Keep(s.listeners)
@@ -174,6 +174,14 @@ func (e *engine) settleSecurity(s *security) {
 		e.log.Error("clear away certificates of the local CA", "error", err)
 	}
 	e.scheduleRenewal(len(used) > 0)
+}
+
+// trySecurity is settleSecurity for a generation after which the one before comes back: nothing of
+// that goes.
+func (e *engine) trySecurity(s *security) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.security = s
 }
 
 // scheduleRenewal looks at the certificates of the local CA again after a while.

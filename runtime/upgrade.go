@@ -38,6 +38,10 @@ func (e *engine) Upgrade(ctx context.Context, executable string) error {
 	if err := e.hold(ctx); err != nil {
 		return err
 	}
+	if err := e.tried(); err != nil {
+		e.release()
+		return err
+	}
 	if len(e.aside) > 0 {
 		e.release()
 		return &control.Error{Code: control.CodeRefused, Message: "a simulation is under way live, and ends before: " + strings.Join(e.out(nil, nil), ", ") + " is drained for it"}

@@ -3,6 +3,7 @@ package sim
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"math"
 	"net/netip"
 	"slices"
@@ -68,7 +69,7 @@ func (s *seen) agree(out, predicted *Result) (rows []Agreement) {
 // undisturbed reports whether nothing but the requests decides: there are no faults, no operator
 // does anything, and nobody was beyond a limit.
 func (s *seen) undisturbed() bool {
-	faulty := slices.ContainsFunc(s.run.servers, func(x server) bool { return x.Instance != "" && s.config.Instance(x.Instance).Fault != nil })
+	faulty := slices.ContainsFunc(s.run.servers, func(x server) bool { return x.Instance != "" && s.instance(x.Instance).Fault != nil })
 	return len(s.sim.Faults)+len(s.sim.Changes)+len(s.sim.Drains)+len(s.sim.Deploys) == 0 && !faulty && s.outcomes[0][Dropped]+s.outcomes[1][Dropped] == 0
 }
 
@@ -168,7 +169,8 @@ func (s *seen) window(observed, predicted *Window, exact []bool) (rows []Agreeme
 		return append(rows, s.samples(0, observed.Name, observed.Backends, predicted.Backends, exact)...)
 	}
 	for k := range observed.Routes {
-		rows = append(rows, s.samples(k, observed.Name, observed.Routes[k].Backends, predicted.Routes[k].Backends, exact)...)
+		pool := slices.IndexFunc(s.run.pools, func(p pool) bool { return p.Owner == observed.Routes[k].Address })
+		rows = append(rows, s.samples(pool, observed.Name, observed.Routes[k].Backends, predicted.Routes[k].Backends, exact)...)
 	}
 	return rows
 }
@@ -225,7 +227,7 @@ func (s *seen) weigh(a *Agreement, rows int, effective map[int]float64) {
 	}
 	low, high := expect.Interval(float64(a.Observed)/float64(a.whole[1]), n, deviate(1-(1-agreeing)/float64(rows)))
 	a.Low, a.High = int64(math.Ceil(low*float64(a.whole[0]))), int64(math.Floor(high*float64(a.whole[0])))
-	blurred := s.blurred()
+	blurred := s.blurred(a.Window)
 	a.Low, a.High = max(0, a.Low-blurred), min(a.High+blurred, a.whole[0])
 	switch {
 	case a.Predicted >= a.Low && a.Predicted <= a.High && blurred <= a.whole[0]/2:
@@ -240,19 +242,31 @@ func (s *seen) weigh(a *Agreement, rows int, effective map[int]float64) {
 // probeLate is how late a probe may well be on a machine that is busy.
 const probeLate = 10 * time.Millisecond
 
-// blurred is how many requests may count on either side of the moments at which faults begin
-// or end, or an operator does something, and of those at which probes find that out: who comes in
-// the time by which all that, probes and requests were late.
-func (s *seen) blurred() int64 {
+// blurred is how many requests may count on either side of the moments at which, in a window or at
+// its ends, faults begin or end, or an operator does something, and of those at which probes find that
+// out: who comes in the time by which all that, probes and requests were late.
+func (s *seen) blurred(window string) int64 {
 	moments, rate := map[time.Duration]bool{}, float64(len(s.Calls))/s.sim.Duration.Seconds()
 	for _, x := range s.Strikes {
-		moments[x.At], moments[x.At+x.For] = true, true
+		moments[x.At], moments[x.end()] = true, true
 	}
 	for _, at := range s.Forecast.run.acts {
 		moments[time.Duration(at)] = true
 	}
+	if window != WindowRun {
+		w := s.run.windowIndex(window)
+		maps.DeleteFunc(moments, func(at time.Duration, _ bool) bool { return !s.touches(w, at) })
+	}
 	late := s.after.Generator.Lag.P99 + s.after.ActLag.Seconds() + probeLate.Seconds()
 	return int64(math.Ceil(2 * float64(len(moments)) * late * rate))
+}
+
+// touches reports whether who comes just before a moment, or after it, is in a window.
+func (s *seen) touches(window int, at time.Duration) bool {
+	k, _ := slices.BinarySearchFunc(s.foretold, at, func(f foretold, at time.Duration) int { return cmp.Compare(f.at, at) })
+	return slices.ContainsFunc(s.foretold[max(k-1, 0):min(k+1, len(s.foretold))], func(f foretold) bool {
+		return slices.Contains(f.stretch.windows, window)
+	})
 }
 
 // effective is the part of a pool's requests that choose a server on their own. Those of one

@@ -67,7 +67,7 @@
 // compared. Who sends it is not this package's business:
 //
 //	forecast, err := sim.Foretell(config, "checkout-peak", sim.LiveOptions{Pools: standing, Lead: time.Second})
-//	… send forecast.Calls at their times, do forecast.Strikes, keep a sim.Reply of each …
+//	… send forecast.Calls at their times, do what else it says, keep a sim.Reply of each …
 //	result, err := forecast.Compare(replies, sim.Aftermath{Generator: generator, Pools: standing})
 //
 // Time is integer nanoseconds and no random number depends on floating-point

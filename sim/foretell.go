@@ -19,6 +19,7 @@ const MostCalls = 1_000_000
 // LiveOptions are how the runtime stands that a live run goes to.
 type LiveOptions struct {
 	Seed    *uint64            // replaces the simulation's; nil = does not
+	After   *spec.Config       // what a change makes of the configuration; nil where there is none
 	Drained []string           // by hand, as balance.Drained takes them
 	Pools   []balance.Standing // of the listener, in the order of balance.Listener.Pools
 	Lead    time.Duration      // from that moment to the start of the traffic
@@ -50,9 +51,11 @@ type Forecast struct {
 	Strikes  []Strike
 	Drains   []Drain
 	Deploys  []Deployment
-	Echo     bool // the servers send back what they get; else they are asked for pages
+	Change   time.Duration // when the other configuration takes over, if there is a change
+	Echo     bool          // the servers send back what they get; else they are asked for pages
 
-	config   *spec.Config
+	config   *spec.Config // at the end
+	before   *spec.Config // the one that a change replaces; nil = there is no change
 	sim      *spec.Simulation
 	opt      LiveOptions
 	run      *run
@@ -92,7 +95,9 @@ func Foretell(c *spec.Config, name string, opt LiveOptions) (*Forecast, error) {
 func foretell(c *spec.Config, sim *spec.Simulation, opt LiveOptions) (*Forecast, error) {
 	f := &Forecast{config: c, opt: opt}
 	if len(sim.Changes) > 0 {
-		return nil, errors.New("live runs change nothing: leave change blocks to virtual time")
+		if f.before, f.config = c, opt.After; opt.After == nil {
+			return nil, fmt.Errorf("what the change %q makes of the configuration is not known", sim.Changes[0].Name)
+		}
 	}
 	var addresses loopbackAddresses
 	if lb := c.LoadBalancer(sim.Target); lb != nil {
@@ -102,7 +107,9 @@ func foretell(c *spec.Config, sim *spec.Simulation, opt LiveOptions) (*Forecast,
 	if f.sim, err = addresses.networks(sim); err != nil {
 		return nil, err
 	}
-	if f.run, err = newRun(c, f.sim, Options{Seed: opt.Seed, Drained: opt.Drained, Context: opt.Context, Observe: f.add, patience: opt.Patience}); err != nil {
+	if f.run, err = newRun(f.config, f.sim, Options{
+		Seed: opt.Seed, Before: f.before, Drained: opt.Drained, Context: opt.Context, Observe: f.add, patience: opt.Patience,
+	}); err != nil {
 		return nil, err
 	}
 	if err := f.prepare(&addresses); err != nil {
@@ -139,7 +146,7 @@ func (f *Forecast) prepare(addresses *loopbackAddresses) (err error) {
 	if err := f.askable(); err != nil {
 		return err
 	}
-	if f.Strikes, err = strikes(f.run); err != nil {
+	if f.Strikes, err = f.strikes(); err != nil {
 		return err
 	}
 	if err := f.operations(); err != nil {
@@ -150,18 +157,20 @@ func (f *Forecast) prepare(addresses *loopbackAddresses) (err error) {
 
 // askable says why the listener, or one of its servers, cannot be asked.
 func (f *Forecast) askable() error {
-	l := f.Listener
+	l, later := f.Listener, f.run.last.listener
 	switch own := l.Endpoint.Addr(); {
+	case l.Protocol != later.Protocol || l.Endpoint != later.Endpoint || l.AcceptProxyProtocol != later.AcceptProxyProtocol:
+		return fmt.Errorf("the change has %s listen elsewhere, or otherwise: live clients do not follow", l.Address)
 	case !l.Serving:
 		return fmt.Errorf("%s does not serve", l.Address)
 	case !own.IsLoopback():
 		return fmt.Errorf("%s is at %s: live clients have addresses of 127.0.0.0/8, or ::1, so it must listen there", l.Address, own)
 	}
 	echoes, servers := 0, 0
-	for _, p := range l.Pools() {
+	for k := range f.run.pools {
 		mute := false
-		for _, b := range p.Backends {
-			i := f.config.Instance(b.Instance)
+		for _, b := range f.run.pools[k].Backends {
+			i := f.instance(b.Instance)
 			switch {
 			case i == nil && !spec.L7(l.Protocol):
 				return fmt.Errorf("%s is no instance of slbctl: what to say to it on a connection, nobody knows", b.Name)
@@ -171,12 +180,24 @@ func (f *Forecast) askable() error {
 			servers++
 			mute = mute || i == nil || i.Protocol != spec.ProtocolHTTP || len(i.Command) > 0
 		}
+		if mute && f.before != nil {
+			return fmt.Errorf("a server of %s does not say in its answers who it is: what it gets before and after a change, nobody knows", l.Address)
+		}
 		f.mute = append(f.mute, mute)
 	}
 	if f.Echo = echoes > 0; f.Echo && echoes < servers {
 		return fmt.Errorf("some servers of %s send back what they get and others do not: what to say to them, nobody knows", l.Address)
 	}
 	return nil
+}
+
+// instance finds an instance that is there at the end, or before.
+func (f *Forecast) instance(address string) *spec.Instance {
+	i := f.config.Instance(address)
+	if i == nil && f.before != nil {
+		i = f.before.Instance(address)
+	}
+	return i
 }
 
 // add takes note of a request that the simulation has decided.
@@ -214,8 +235,8 @@ func (f *Forecast) inOrder() {
 
 // stand has a run begin where the runtime will stand then.
 func (r *run) stand(opt LiveOptions) error {
-	if len(opt.Pools) != len(r.pools) {
-		return fmt.Errorf("%s has %d pools, and %d run", r.listener.Address, len(r.pools), len(opt.Pools))
+	if len(opt.Pools) != r.serving.pools {
+		return fmt.Errorf("%s has %d pools, and %d run", r.listener.Address, r.serving.pools, len(opt.Pools))
 	}
 	r.events = slices.DeleteFunc(r.events, func(e event) bool { return e.kind == probeStarts })
 	slices.SortFunc(r.events, func(a, b event) int {
@@ -224,8 +245,8 @@ func (r *run) stand(opt LiveOptions) error {
 		}
 		return 1
 	})
-	for k := range r.pools {
-		p, at := &r.pools[k], &opt.Pools[k]
+	for k := range opt.Pools {
+		p, at := &r.pools[r.serving.base+k], &opt.Pools[k]
 		if len(at.Servers) != len(p.Backends) {
 			return fmt.Errorf("%s has %d servers, and %d run", p.Owner, len(p.Backends), len(at.Servers))
 		}
@@ -236,6 +257,9 @@ func (r *run) stand(opt LiveOptions) error {
 			if !p.Probed(i) {
 				continue
 			}
+			if known.Health != balance.Normal && s.answer() == accepts {
+				r.fell(s.Endpoint)
+			}
 			s.stand(known.Health)
 			due := known.Probe - opt.Lead
 			for due < 0 {
@@ -245,6 +269,16 @@ func (r *run) stand(opt LiveOptions) error {
 		}
 	}
 	return nil
+}
+
+// fell has whoever is at an endpoint be not well, whichever generation he is of: no configuration says why.
+func (r *run) fell(endpoint netip.AddrPort) {
+	for i := range r.servers {
+		if s := &r.servers[i]; s.Endpoint == endpoint {
+			s.stopped = true
+			s.look()
+		}
+	}
 }
 
 // stand has a server be as it is known to be. One that is not well stays so.

@@ -114,7 +114,7 @@ func (f *Forecast) Compare(replies []Reply, after Aftermath) (*Result, error) {
 	var err error
 	quiet := *f.sim
 	quiet.Traffic = nil // which has been sent
-	if s.run, err = newRun(f.config, &quiet, Options{Seed: f.opt.Seed, Drained: f.opt.Drained, live: true}); err != nil {
+	if s.run, err = newRun(f.config, &quiet, Options{Seed: f.opt.Seed, Before: f.before, Drained: f.opt.Drained, live: true}); err != nil {
 		return nil, err
 	}
 	s.run.sim = f.sim

@@ -476,8 +476,8 @@ func TestCannotBeSent(t *testing.T) {
 		"is no instance of slbctl": func(c *spec.Config) {
 			c.LoadBalancers[0].Backends[1] = spec.Backend{Address: netip.MustParseAddr("127.0.0.1"), Port: 1, Weight: 1}
 		},
-		"and others do not":        func(c *spec.Config) { c.Instances[1].Protocol = spec.ProtocolTCPEcho },
-		"live runs change nothing": func(c *spec.Config) { recordedShop(c, 1, 1) },
+		"and others do not": func(c *spec.Config) { c.Instances[1].Protocol = spec.ProtocolTCPEcho },
+		"is not known":      func(c *spec.Config) { recordedShop(c, 1, 1) },
 		"has a fault, too": func(c *spec.Config) {
 			day(c).Faults = []spec.Fault{{Name: "f", Targets: []string{"instance.s0"}, Mode: spec.FaultHang}}
 			day(c).Deploys = []spec.Deploy{{Name: "v2", Zone: "a", Batch: 1}}

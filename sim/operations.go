@@ -28,6 +28,9 @@ type Deployment struct {
 // operations are what an operator does in a simulation, before it is played.
 func (f *Forecast) operations() error {
 	r := f.run
+	for _, c := range r.sim.Changes {
+		f.Change = c.At
+	}
 	for _, d := range r.drains {
 		one := Drain{At: d.At, Until: r.sim.Duration, Instances: d.instances}
 		if d.For > 0 {
@@ -35,11 +38,14 @@ func (f *Forecast) operations() error {
 		}
 		f.Drains = append(f.Drains, one)
 	}
+	if err := f.always(); err != nil {
+		return err
+	}
 	taken := map[string]string{}
 	for _, d := range r.deploys {
 		one := Deployment{At: d.At, Drain: d.Drain, Startup: d.Startup, Batches: slices.Collect(slices.Chunk(d.left, d.Batch))}
 		for _, address := range d.left {
-			i := r.serving.config.Instance(address)
+			i := f.instance(address)
 			struck := slices.ContainsFunc(f.Strikes, func(s Strike) bool { return s.Instance == address })
 			switch {
 			case struck:
@@ -52,6 +58,26 @@ func (f *Forecast) operations() error {
 			taken[address] = d.Name
 		}
 		f.Deploys = append(f.Deploys, one)
+	}
+	return nil
+}
+
+// always sees to it that all to which something is done are there before and after a change.
+func (f *Forecast) always() error {
+	var all []string
+	for _, s := range f.Strikes {
+		all = append(all, s.Instance)
+	}
+	for _, d := range f.run.drains {
+		all = append(all, d.instances...)
+	}
+	for _, d := range f.run.deploys {
+		all = append(all, d.left...)
+	}
+	for _, address := range all {
+		if f.before != nil && (f.before.Instance(address) == nil || f.config.Instance(address) == nil) {
+			return fmt.Errorf("%s is there only before, or only after the change: nothing else can be done to it live", address)
+		}
 	}
 	return nil
 }

@@ -20,8 +20,8 @@ func (s *Strike) end() time.Duration { return s.At + s.For }
 
 // strikes are the faults of a simulation as they can be done to what runs, in their order.
 // An instance has one fault at a time: of several together, and of that in its block, what all of them do.
-func strikes(r *run) ([]Strike, error) {
-	struck := map[string][]Strike{}
+func (f *Forecast) strikes() ([]Strike, error) {
+	r, struck := f.run, map[string][]Strike{}
 	for _, f := range r.faults {
 		spans, err := f.spans(r)
 		if err != nil {
@@ -37,7 +37,7 @@ func strikes(r *run) ([]Strike, error) {
 	}
 	var out []Strike
 	for _, address := range slices.Sorted(maps.Keys(struck)) {
-		of, err := together(r.serving.config.Instance(address), struck[address])
+		of, err := together(f.instance(address), struck[address])
 		if err != nil {
 			return nil, err
 		}

@@ -94,14 +94,18 @@ func (d *daemon) Apply(ctx context.Context, r planner.Request, report func(plann
 	if err != nil {
 		return &planner.RefusedError{Problems: []string{err.Error()}}
 	}
-	request := control.Request{
+	err = client.Apply(ctx, asked(r), func(e control.Event) { report(planner.Event(e)) })
+	return asPlanned(err, r.Base)
+}
+
+// asked is a planner's request in the daemon's words.
+func asked(r planner.Request) control.Request {
+	return control.Request{
 		Generation: r.Generation, Base: r.Base, Hash: r.Hash,
 		Config: r.Config, Renamed: r.Renamed, OnlyNames: r.OnlyNames, Wait: r.Wait, Timeout: r.Timeout,
 		IgnoreExpectations: r.IgnoreExpectations,
-		Canary:             r.Canary, CanaryPause: r.CanaryPause,
+		Canary:             r.Canary, CanaryPause: r.CanaryPause, Try: r.Try,
 	}
-	err = client.Apply(ctx, request, func(e control.Event) { report(planner.Event(e)) })
-	return asPlanned(err, r.Base)
 }
 
 func (d *daemon) start(ctx context.Context) (*control.Client, error) {

@@ -115,7 +115,7 @@ var pages = map[string]page{
 			"curl $(slbctl output -raw url)        one, for a shell",
 		}},
 	"sim": {
-		text: "Replays the traffic and accidents of `simulation` blocks, minutes in moments, on the code that the live balancer decides with. The same seed gives the same result on any machine. Exit code 3 when an expectation fails, or when what is observed -live is not what was predicted; 4 when there is too little to say, or the generator was late.",
+		text: "Replays the traffic and accidents of `simulation` blocks, minutes in moments, on the code that the live balancer decides with; -live does all of it to what runs, and takes it back. The same seed gives the same result. Exit code 3 when an expectation fails, or when what is observed is not what was predicted; 4 when there is too little to say.",
 		examples: []string{
 			"slbctl sim                     all simulations",
 			"slbctl sim -compare=wrr,p2c    the same traffic under other schedulers",

@@ -11,6 +11,7 @@ import (
 	"slices"
 	"time"
 
+	"slbctl/planner"
 	"slbctl/runtime/control"
 	"slbctl/runtime/loadgen"
 	"slbctl/sim"
@@ -53,15 +54,27 @@ func (c *simRunCmd) live(s *session, config *spec.Config, names []string) ([]*si
 	}
 	var results []*sim.Result
 	for _, name := range names {
-		k := slices.IndexFunc(config.Simulations, func(x *spec.Simulation) bool { return x.Name == name })
-		l := &liveRun{cmd: c, client: client, config: config, sim: config.Simulations[k]}
-		r, err := l.perform(s)
+		r, err := c.liveOne(s, client, config, name)
 		if err != nil {
 			return nil, err
 		}
 		results = append(results, r)
 	}
 	return results, nil
+}
+
+// liveOne sends the traffic of one.
+func (c *simRunCmd) liveOne(s *session, client *control.Client, config *spec.Config, name string) (r *sim.Result, err error) {
+	k := slices.IndexFunc(config.Simulations, func(x *spec.Simulation) bool { return x.Name == name })
+	l := &liveRun{cmd: c, client: client, config: config, sim: config.Simulations[k]}
+	if len(l.sim.Changes) > 0 {
+		unlock, planErr := l.planChange(s)
+		if planErr != nil {
+			return nil, planErr
+		}
+		defer func() { err = errors.Join(err, unlock()) }()
+	}
+	return l.perform(s)
 }
 
 // liveRun is one simulation whose traffic is sent.
@@ -75,6 +88,8 @@ type liveRun struct {
 	forecast *sim.Forecast
 	start    time.Time
 	operator operator
+	attempt  *planner.Request // of a change; nil = there is none, or it changes nothing that runs
+	after    *spec.Config     // what it makes of the configuration
 }
 
 func (l *liveRun) perform(s *session) (*sim.Result, error) {
@@ -86,7 +101,7 @@ func (l *liveRun) perform(s *session) (*sim.Result, error) {
 	if err := l.foretell(s.ctx); err != nil {
 		return nil, err
 	}
-	if !alike(lb, l.before.Config.LoadBalancer(lb.Address)) {
+	if l.after == nil && !alike(lb, l.before.Config.LoadBalancer(lb.Address)) {
 		s.note("%s runs otherwise than it is configured, which `slbctl plan` shows; the prediction is about what runs.", lb.Address)
 	}
 	if err := l.unharmed(s.ctx); err != nil {
@@ -140,12 +155,20 @@ func (l *liveRun) foretell(ctx context.Context) error {
 		if l.before, err = l.client.Standing(ctx, l.listener.Address); err != nil {
 			return err
 		}
-		running, err := l.running(ctx)
+		status, err := l.client.Status(ctx)
+		if err != nil {
+			return err
+		}
+		running, err := l.harmedBy(status, l.before.Config)
+		if err != nil {
+			return err
+		}
+		after, err := l.harmedBy(status, l.after)
 		if err != nil {
 			return err
 		}
 		l.forecast, err = sim.Foretell(running, l.sim.Name, sim.LiveOptions{
-			Seed: l.cmd.Seed, Drained: l.before.Drained, Pools: l.before.Pools, Lead: lead, Patience: l.patience(), Context: ctx, Salt: uint64(asked.UnixNano()),
+			Seed: l.cmd.Seed, Drained: l.before.Drained, Pools: l.before.Pools, Lead: lead, Patience: l.patience(), After: after, Context: ctx, Salt: uint64(asked.UnixNano()),
 		})
 		if err != nil {
 			return err
@@ -159,23 +182,25 @@ func (l *liveRun) foretell(ctx context.Context) error {
 	}
 }
 
-// running is the configuration that runs, with the faults by hand, and the simulations of the files.
-func (l *liveRun) running(ctx context.Context) (*spec.Config, error) {
-	status, err := l.client.Status(ctx)
-	if err != nil {
-		return nil, err
+// harmedBy is a configuration with the faults by hand, and with the simulations of the files; nil of none.
+func (l *liveRun) harmedBy(status *control.Status, config *spec.Config) (*spec.Config, error) {
+	if config == nil {
+		return nil, nil
 	}
-	c := *l.before.Config
+	c := *config
 	c.Simulations, c.Instances = l.config.Simulations, slices.Clone(c.Instances)
 	for _, i := range status.Instances {
 		k := slices.IndexFunc(c.Instances, func(x *spec.Instance) bool { return x.Address == i.Address })
-		if k < 0 || i.Fault == "" {
+		runs := l.before.Config.Instance(i.Address)
+		if k < 0 || runs == nil || i.Fault == "" || i.Fault == runs.Fault.String() {
 			continue
 		}
-		harmed := *c.Instances[k]
-		if harmed.Fault, err = spec.ParseFault(i.Fault); err != nil {
+		fault, err := spec.ParseFault(i.Fault)
+		if err != nil {
 			return nil, fmt.Errorf("%s: %w", i.Address, err)
 		}
+		harmed := *c.Instances[k]
+		harmed.Fault = fault
 		c.Instances[k] = &harmed
 	}
 	return &c, nil

@@ -4,6 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
+	goruntime "runtime"
+	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -11,6 +14,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"slbctl/runtime/control"
 	"slbctl/sim"
 	"slbctl/spec"
 )
@@ -27,6 +31,9 @@ type operator struct {
 func (l *liveRun) operate(ctx context.Context, s *session) error {
 	var all errgroup.Group
 	all.Go(func() error { return l.strike(ctx, s) })
+	if l.attempt != nil {
+		all.Go(func() error { return l.change(ctx, s) })
+	}
 	for _, d := range l.forecast.Drains {
 		all.Go(func() error { return l.drain(ctx, s, &d) })
 	}
@@ -190,6 +197,52 @@ func (l *liveRun) well(ctx context.Context, instances []string) bool {
 	}
 }
 
+// changePatience is how long a change may take until it is verified.
+const changePatience = 30 * time.Second
+
+// planChange plans what the files make of what runs, as apply does, and holds the lock of the state: nobody is to
+// change anything while it is tried.
+func (l *liveRun) planChange(s *session) (unlock func() error, err error) {
+	loops := goruntime.GOMAXPROCS(0)
+	g, err := s.prepare(l.cmd.variableFlags, 0, needed)
+	goruntime.GOMAXPROCS(loops) // sending takes more than planning
+	debug.SetMemoryLimit(math.MaxInt64)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := g.plan(planFlags{Refresh: true})
+	if err == nil {
+		l.attempt, err = plan.Attempt(0, changePatience)
+	}
+	if err == nil && l.attempt != nil && len(l.attempt.Renamed) > 0 {
+		err = fmt.Errorf("change %q: it moves what runs to other addresses, which a live run does not take back: leave it to virtual time", l.sim.Changes[0].Name)
+	}
+	if err == nil {
+		l.after, err = plan.Config()
+	}
+	if err == nil {
+		err = g.store.KeepSecrets(plan.Secrets)
+	}
+	if err != nil {
+		return nil, errors.Join(err, g.unlock())
+	}
+	return g.unlock, nil
+}
+
+// change has the runtime try the configuration of the files. It is waited for even if the run is broken off, so
+// that what it has done can be taken back.
+func (l *liveRun) change(ctx context.Context, s *session) error {
+	if !l.until(ctx, l.forecast.Change) {
+		return nil
+	}
+	l.attempt.Try = l.left() + changePatience
+	return l.client.Apply(context.WithoutCancel(ctx), asked(*l.attempt), func(e control.Event) {
+		if e.Phase == control.PhaseCommit {
+			l.did(s, l.forecast.Change, "the configuration of the files takes over", l.listener.Address)
+		}
+	})
+}
+
 // harmed lists the instances that are to have a fault.
 func (l *liveRun) harmed() (instances []string) {
 	for _, x := range l.forecast.Strikes {
@@ -210,6 +263,9 @@ func (l *liveRun) heal() error {
 	ctx, cancel := context.WithTimeout(context.Background(), healPatience)
 	defer cancel()
 	var errs []error
+	if l.attempt != nil {
+		errs = append(errs, l.client.EndTry(ctx))
+	}
 	for address := range l.operator.aside {
 		errs = append(errs, l.client.SetAside(ctx, address, 0))
 	}

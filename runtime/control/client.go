@@ -100,6 +100,11 @@ func (c *Client) SetDrained(ctx context.Context, address string, drained bool) (
 	return r, err
 }
 
+// EndTry goes back to what was live before a Request with Try, if there was one.
+func (c *Client) EndTry(ctx context.Context) error {
+	return c.call(ctx, http.MethodPost, "/v1/endtry", struct{}{}, nil)
+}
+
 // SetAside takes a server out softly for so long, at most, or with 0 lets it back.
 func (c *Client) SetAside(ctx context.Context, address string, d time.Duration) error {
 	return c.call(ctx, http.MethodPost, "/v1/aside", asideRequest{address, d}, nil)

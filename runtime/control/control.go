@@ -35,6 +35,8 @@ type Engine interface {
 	SetInstance(ctx context.Context, address string, running bool) error
 	// SetDrained takes a server out softly by hand, or lets it back in.
 	SetDrained(ctx context.Context, address string, drained bool) (DrainResult, error)
+	// EndTry goes back to what was live before a Request with Try, if there was one.
+	EndTry(ctx context.Context) error
 	// SetAside takes a server out softly for so long, at most, or with 0 lets it back. It is an
 	// experiment: no drain by hand, and not written down.
 	SetAside(ctx context.Context, address string, d time.Duration) error
@@ -90,6 +92,9 @@ type Request struct {
 	OnlyNames bool              `json:"only_names,omitempty"`
 	// IgnoreExpectations sends no requests that live expectations are held to.
 	IgnoreExpectations bool `json:"ignore_expectations,omitempty"`
+	// Try makes it live for so long, at most, or until EndTry: an experiment that no file has, so that a daemon
+	// which is started anew has the generation before. Nothing else can be applied meanwhile.
+	Try time.Duration `json:"try,omitempty"`
 
 	Wait    string        `json:"wait"`    // WaitVerified, WaitDrained, WaitNone
 	Timeout time.Duration `json:"timeout"` // for the phases up to verify

@@ -67,6 +67,11 @@ func (e *engine) SetInstance(_ context.Context, address string, running bool) er
 	return nil
 }
 
+func (e *engine) EndTry(context.Context) error {
+	e.set["over"] = true
+	return e.fail
+}
+
 func (e *engine) SetAside(_ context.Context, address string, d time.Duration) error {
 	e.set[fmt.Sprint("aside ", address, " ", d)] = true
 	return nil
@@ -147,10 +152,10 @@ func TestCallsReachTheEngine(t *testing.T) {
 	if r, err := client.SetDrained(ctx, "instance.A", true); err != nil || r.Backends != 2 || len(r.Unserved) != 1 {
 		t.Errorf("drain: %+v, %v", r, err)
 	}
-	if err := client.SetAside(ctx, "instance.A", time.Second); err != nil {
+	if err := errors.Join(client.SetAside(ctx, "instance.A", time.Second), client.EndTry(ctx)); err != nil {
 		t.Error(err)
 	}
-	if diff := cmp.Diff(map[string]bool{"instance.A": false, "instance.B": true, "drained instance.A": true, "aside instance.A 1s": true}, e.set); diff != "" {
+	if diff := cmp.Diff(map[string]bool{"instance.A": false, "instance.B": true, "drained instance.A": true, "aside instance.A 1s": true, "over": true}, e.set); diff != "" {
 		t.Error(diff)
 	}
 	answer, err := client.Explain(ctx, explain.Question{URL: "http://a/", Next: 3})

@@ -83,6 +83,9 @@ func NewServer(e Engine) *http.Server {
 		result, err := e.SetDrained(r.Context(), req.Address, req.Drained)
 		replyOr(w, result, err)
 	})
+	mux.HandleFunc("POST /v1/endtry", func(w http.ResponseWriter, r *http.Request) {
+		replyOr(w, struct{}{}, e.EndTry(r.Context()))
+	})
 	mux.HandleFunc("POST /v1/aside", func(w http.ResponseWriter, r *http.Request) {
 		var req asideRequest
 		if !decode(w, r, &req) {
