@@ -14,7 +14,7 @@ const blockSize = 128
 // addBlock prepares for blocks if connections take no time and nobody is to know of each of them.
 func (r *run) addBlock() {
 	l := r.last.listener
-	if r.visits == nil && r.sim.Service == nil && !r.live && !r.limited && r.observe == nil && r.moves == nil &&
+	if r.visits == nil && r.service == nil && !r.live && !r.limited && r.observe == nil && r.moves == nil &&
 		r.serving.listener.PersistenceTimeout == 0 && l.PersistenceTimeout == 0 {
 		r.block = &block{}
 	}
