@@ -45,7 +45,7 @@ CRASHES = ^(TestKilledCommand|TestFullDiskOfCommand|TestDisturbedDaemon|TestFull
 zeroloss:
 	$(GO) test -count 1 -pgo off -timeout 10m -v -run '^TestZeroLoss$$' ./cmd/slbctl -long
 
-# testssl has testssl.sh, if that is installed, look at https listeners for three minutes.
+# testssl has testssl.sh, if that is installed, look at https listeners, each for a minute or two.
 testssl:
 	$(GO) test -count 1 -timeout 20m -v -run TestTestssl ./cmd/slbctl -testssl
 

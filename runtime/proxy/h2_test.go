@@ -13,6 +13,8 @@ import (
 	"sync"
 	"testing"
 	"time"
+
+	h2 "golang.org/x/net/http2"
 )
 
 // secured2 is secured that offers HTTP/2, and a client that takes it.
@@ -192,6 +194,41 @@ func TestHTTP2Drains(t *testing.T) {
 	}
 	if n := settled(t, h); n.Cut != 0 {
 		t.Errorf("counted %+v, want nothing cut", n)
+	}
+}
+
+// TestHTTP2IdleConnectionsEnd: a connection without a request stays for the product's 180 s,
+// whatever the listener says of those of HTTP/1.1, and then ends as one that has nothing to
+// regret. The test waits for a part of it only: it moves the time that is left.
+func TestHTTP2IdleConnectionsEnd(t *testing.T) {
+	l := httpsListenerOf(startSite(t, saying("a")))
+	l.IdleTimeout = time.Second
+	k, h, config := secured(t, 1, l, "h2")
+	config.NextProtos = []string{"h2"}
+	c := handshake(t, k, config)
+	c.SetDeadline(time.Now().Add(patience))
+	ask := hello()
+	ask.headers(1, true, getBlock("/"))
+	c.Write(ask.Bytes())
+	if status := firstStatus(t, c); status != "200" {
+		t.Fatalf("answered %s", status)
+	}
+	w, left := k.server.workers[0], make(chan time.Duration, 1)
+	eventually(t, "the stream to be over", func() bool { return h.Counters().Backends["a"].Connections == 0 })
+	w.loop.Post(func() {
+		idle := w.h2s.next
+		left <- time.Duration(idle.due - w.loop.Now())
+		idle.due -= int64(179 * time.Second)
+		idle.arm()
+	})
+	if d := <-left; d < 175*time.Second || d > 180*time.Second {
+		t.Errorf("%v are left, want 180 s", d)
+	}
+	if got := flood(c, nil); got.goAway == nil || got.goAway.ErrCode != h2.ErrCodeNo || got.err != io.EOF {
+		t.Errorf("told %v, then %v", got.goAway, got.err)
+	}
+	if n := settled(t, h); n.Errors != 0 || n.TimedOut != 0 {
+		t.Errorf("counted %+v", n)
 	}
 }
 
