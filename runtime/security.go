@@ -243,6 +243,16 @@ func (e *engine) certificateStatus(x *spec.Certificate) control.Certificate {
 	return s
 }
 
+// authorityStatus tells of whoever vouches for clients. Names are of their subjects, and
+// the time is when the first of them expires.
+func authorityStatus(x *spec.CACertificate) control.Certificate {
+	s := control.Certificate{Address: x.Address, Fingerprint: x.Fingerprint, Names: append([]string{}, x.Names...)}
+	if expires, err := time.Parse(time.RFC3339, x.Expires); err == nil {
+		s.Expires = &expires
+	}
+	return s
+}
+
 func (e *engine) slbctl() string { return filepath.Join(e.dir, control.Folder) }
 
 func (e *engine) secrets() durable.Secrets { return durable.SecretsIn(durable.OS, e.slbctl()) }

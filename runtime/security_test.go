@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -297,10 +298,21 @@ func TestSecuredNames(t *testing.T) {
 	c.Certificates = []*spec.Certificate{shop, c.Certificates[0]}
 	l := c.LoadBalancers[0].Listeners[0]
 	l.AdditionalCertificates = []spec.AdditionalCertificate{{Domain: "shop.test", Certificate: shop.Address}}
-	c.CACertificates = []*spec.CACertificate{{Meta: spec.Meta{Address: "ca_certificate.a"}, Certificates: pemFile(t, "ca.crt")}}
+	c.CACertificates = []*spec.CACertificate{{
+		Meta: spec.Meta{Address: "ca_certificate.a"}, Certificates: pemFile(t, "ca.crt"),
+		Names: []string{"Test CA"}, Expires: "2049-12-31T00:00:00Z", Fingerprint: "AB:CD",
+	}}
 	l.CACertificate = "ca_certificate.a"
 	if err := apply(c, func(control.Event) {}); err != nil {
 		t.Fatal(err)
+	}
+	var told []string
+	for _, x := range e.Status().Certificates {
+		told = append(told, fmt.Sprint(x.Address, x.Names, x.Expires != nil && x.Expires.Year() > 2020, len(x.Fingerprint)))
+	}
+	want := []string{"certificate.shop[shop.test] true 95", "certificate.www[] true 95", "ca_certificate.a[Test CA] true 5"}
+	if !slices.Equal(told, want) {
+		t.Errorf("status tells of %q, want %q", told, want)
 	}
 	root, _, err := localca.Root(durable.OS, filepath.Join(e.dir, control.Folder))
 	if err != nil {

@@ -44,6 +44,9 @@ func (e *engine) Status() *control.Status {
 	for _, x := range c.Certificates {
 		s.Certificates = append(s.Certificates, e.certificateStatus(x))
 	}
+	for _, x := range c.CACertificates {
+		s.Certificates = append(s.Certificates, authorityStatus(x))
+	}
 	for _, i := range c.Instances {
 		s.Instances = append(s.Instances, e.instanceStatus(i))
 	}

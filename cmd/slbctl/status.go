@@ -151,7 +151,7 @@ func (v *view) certificates(list []control.Certificate) {
 				expires += " expired"
 			}
 		}
-		rows = append(rows, plain(c.Address, strings.Join(c.Names, " "), c.Issuer, expires, fingerprint))
+		rows = append(rows, plain(c.Address, strings.Join(c.Names, " "), cmp.Or(c.Issuer, "-"), expires, fingerprint))
 	}
 	writeTable(&v.Builder, "", rows)
 	v.WriteByte('\n')

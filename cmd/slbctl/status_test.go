@@ -29,6 +29,11 @@ func statusExample() *control.Status {
 			{Address: "instance.ECS01", IP: "127.10.0.2", Bound: []uint16{8080}, Status: "running"},
 			{Address: "instance.ECS02", IP: "127.10.0.3", Bound: []uint16{8080, 8443}, Status: "stopped"},
 		},
+		Certificates: []control.Certificate{
+			{Address: "certificate.www", Names: []string{"www.a.test", "a.test"}, Issuer: "local CA", Expires: new(noon.Add(time.Hour)), Fingerprint: "AB:CD"},
+			{Address: "certificate.lost", Names: []string{"b.test"}, Issuer: "local CA"},
+			{Address: "ca_certificate.clients", Names: []string{"Clients' CA"}, Expires: new(noon.Add(-time.Hour)), Fingerprint: "EF:01"},
+		},
 		DNS:      control.DNS{Address: "127.10.0.1:8053", Zones: []control.Zone{{Domain: "abc.com", Records: 1}}},
 		Draining: []control.Draining{{Address: "instance.ECS03", Listener: `load_balancer.SLB1.listener["tcp:80"]`, Connections: 4, Until: noon.Add(12 * time.Second)}},
 	}
@@ -43,6 +48,11 @@ func TestStatusText(t *testing.T) {
     server          endpoint         health    since  weight  share   open  requests  errors  reason
     instance.ECS01  127.10.0.2:8080  normal    1m     100     100.0%  1     1200      0       connected
     instance.ECS02  127.10.0.3:8080  abnormal  5s     100     0.0%    0     0         2       connection refused
+
+certificate             names              issuer    expires             fingerprint (SHA-256)
+certificate.www         www.a.test a.test  local CA  2026-11-22          AB:CD
+certificate.lost        b.test             local CA  -                   not there
+ca_certificate.clients  Clients' CA        -         2026-11-22 expired  EF:01
 
 instance        status   listens on
 instance.ECS01  running  127.10.0.2:8080

@@ -111,12 +111,13 @@ type Instance struct {
 	Fault string `json:"fault,omitempty"`
 }
 
-// Certificate is what https listeners show. Without a fingerprint it could not be had.
+// Certificate is what https listeners show, or who has to have signed what clients show.
+// Without a fingerprint it could not be had.
 type Certificate struct {
 	Address     string     `json:"address"`
 	Expires     *time.Time `json:"expires"`     // nil without a fingerprint
 	Fingerprint string     `json:"fingerprint"` // SHA-256
-	Issuer      string     `json:"issuer"`
+	Issuer      string     `json:"issuer"`      // empty of a CA certificate
 	Names       []string   `json:"names"`
 }
 
