@@ -42,7 +42,8 @@ type FS interface {
 	ModTime(path string) (time.Time, error)
 	Rename(from, to string) error
 	Remove(path string) error
-	// MkdirAll makes a folder (0700) and those above it.
+	// MkdirAll makes a folder (0700) and those above it. One that is there and open to
+	// others, as a backup may have left it, is closed to them.
 	MkdirAll(path string) error
 	SyncDir(path string) error
 }
@@ -210,11 +211,16 @@ func (osFS) Remove(path string) error {
 
 func (osFS) MkdirAll(path string) error {
 	need := grows
-	if info, err := os.Stat(path); err == nil && info.IsDir() {
+	info, err := os.Stat(path)
+	there := err == nil && info.IsDir()
+	if there {
 		need = keeps
 	}
 	if err := operation(need); err != nil {
 		return err
+	}
+	if there && info.Mode().Perm()&0o077 != 0 {
+		return os.Chmod(path, 0o700)
 	}
 	return os.MkdirAll(path, 0o700)
 }

@@ -70,6 +70,9 @@ func Root(fsys durable.FS, folder string) ([]byte, *x509.Certificate, error) {
 // Ensure returns the authority of a .slbctl folder. It makes one where there is none,
 // or where the one that is there cannot vouch for anybody any more.
 func Ensure(fsys durable.FS, folder string, now time.Time) (*Authority, error) {
+	if err := fsys.MkdirAll(filepath.Dir(RootFile(folder))); err != nil {
+		return nil, fmt.Errorf("local CA: %w", err)
+	}
 	_, root, err := Root(fsys, folder)
 	switch {
 	case errors.Is(err, fs.ErrNotExist): // a key alone has never signed anything
@@ -133,10 +136,6 @@ func create(fsys durable.FS, folder string, now time.Time) (*Authority, error) {
 	}
 	root, err := x509.ParseCertificate(der)
 	if err != nil {
-		return nil, fmt.Errorf("local CA: %w", err)
-	}
-	dir := filepath.Dir(RootFile(folder))
-	if err := fsys.MkdirAll(dir); err != nil {
 		return nil, fmt.Errorf("local CA: %w", err)
 	}
 	if err := fsys.SyncDir(folder); err != nil {

@@ -34,6 +34,9 @@ func TestIssue(t *testing.T) {
 		t.Fatalf("a root before there is one: %v", err)
 	}
 	ensure(t, folder, now)
+	if err := os.Chmod(filepath.Join(folder, "ca"), 0o755); err != nil { // as copied
+		t.Fatal(err)
+	}
 	issued, err := ensure(t, folder, now).Issue([]string{"*.a.test", "127.0.0.1", "a.test"}, now)
 	if err != nil {
 		t.Fatal(err)
