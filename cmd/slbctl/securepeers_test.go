@@ -247,6 +247,13 @@ func TestCurlSecured(t *testing.T) {
 		curl("hello 2 200", append(local, resolve(name, namesPort)...)...)
 		curl("hello 1.1 200", append(append(local, "--http1.1"), resolve(name, namesPort)...)...)
 	}
+	// An answer that comes before the request has been sent is not lost.
+	if err := os.WriteFile(filepath.Join(p.dir, "upload"), make([]byte, 1<<20), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	for range 5 {
+		curl(" 2 405", append(append(local, "--data-binary", "@upload"), resolve("www.c.test", namesPort)...)...)
+	}
 	curl("no alternative certificate subject name matches", append(local, resolve("nobody.test", namesPort)...)...)
 	clients := append([]string{"--cacert", "ca.crt"}, resolve("www.a.test", mutualPort)...)
 	known := []string{"--cert", "client.crt", "--key", "client.key"}

@@ -1,6 +1,7 @@
 package http2
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -179,4 +180,30 @@ func TestRepliesAreBounded(t *testing.T) {
 		}
 	}
 	t.Error("never cut off")
+}
+
+// TestAnswerBeforeItsRequest: a client that is answered before it has sent everything is
+// told to stop, and that not in one piece with the answer, which it might throw away then.
+func TestAnswerBeforeItsRequest(t *testing.T) {
+	c, w := greeted(t)
+	for _, id := range []uint32{1, 3} {
+		w.get(id, false)
+		w.WriteData(id, false, make([]byte, 100))
+	}
+	feed(t, c, w.sent())
+	for s := c.Next(); s != nil; s = c.Next() {
+		if _, err := s.Write([]byte("HTTP/1.1 405 Method Not Allowed\r\nContent-Length: 2\r\n\r\nno")); err != nil {
+			t.Fatal(err)
+		}
+		s.Close()
+	}
+	const answer = "HEADERS %d :status=405 content-length=2\nDATA %d \"no\" END\n"
+	for _, want := range []string{
+		fmt.Sprintf(answer, 1, 1), "RST_STREAM 1 NO_ERROR\n" + fmt.Sprintf(answer, 3, 3), "RST_STREAM 3 NO_ERROR\n", "",
+	} {
+		if said := w.said(t, c); said != want {
+			t.Errorf("said %q, want %q", said, want)
+		}
+	}
+	checkEmpty(t, c)
 }

@@ -24,6 +24,7 @@ type Conn struct {
 	stalled    stalledList
 
 	out   buffer // frames to be written
+	apart []int  // bytes of it after which there is to be a new write, ascending
 	parts buffer // of a header block, while CONTINUATION is awaited
 
 	recent    [16]uint32 // streams that were reset here: what is still on its way is ignored
@@ -168,6 +169,7 @@ func (c *Conn) Close() {
 		c.end(ErrGone)
 	}
 	c.out.release(c.pool)
+	c.apart = nil
 	c.leaveLists()
 }
 
@@ -235,15 +237,29 @@ func (c *Conn) unqueue(s *Stream) {
 	s.next, s.queued = nil, false
 }
 
-// Out returns the bytes to be written. They are good until the next call of
-// anything else.
-func (c *Conn) Out() []byte { return c.out.bytes() }
+// Out returns the bytes to be written, which are not all where some are to go on their
+// own: ask again after Advance. They are good until the next call of anything else.
+func (c *Conn) Out() []byte {
+	if len(c.apart) > 0 {
+		return c.out.bytes()[:c.apart[0]]
+	}
+	return c.out.bytes()
+}
 
 // Advance notes that n bytes of Out were written. There may then be streams for
 // Next that have room again.
 func (c *Conn) Advance(n int) {
 	full := c.out.len() >= outLimit/2
 	c.out.consume(c.pool, n)
+	for i := range c.apart {
+		c.apart[i] -= n
+	}
+	if len(c.apart) > 0 && c.apart[0] <= 0 {
+		c.apart = c.apart[1:]
+	}
+	if len(c.apart) == 0 {
+		c.apart = nil // an idle connection holds nothing
+	}
 	if full && c.out.len() < outLimit/2 {
 		c.wake()
 	}

@@ -235,6 +235,11 @@ func (s *Stream) Close() {
 func (s *Stream) Abort(code ErrCode) {
 	c := s.conn
 	if s.err == nil && s.id != 0 && !(s.remoteEnded && s.localEnded) {
+		// Clients that are still sending (curl 7.88) lose an answer that comes in one
+		// piece with the reset behind it.
+		if n := c.out.len(); code == h2.ErrCodeNo && n > 0 {
+			c.apart = append(c.apart, n)
+		}
 		c.writeReset(s.id, code)
 	}
 	s.err = ErrGone
