@@ -6,8 +6,33 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"strings"
 	"testing"
+
+	"google.golang.org/grpc"
 )
+
+// TestGRPCCheck asks a server of gRPC, which takes no plain request and says so: its checks
+// have to want that.
+func TestGRPCCheck(t *testing.T) {
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	site := grpc.NewServer()
+	go site.Serve(l)
+	defer site.Stop()
+	at := netip.MustParseAddrPort(l.Addr().String())
+	c := httpCheck("head")
+	c.H2C = true
+	if got := probe(context.Background(), at, c); got.outcome != failed || !strings.HasSuffix(got.cause, `it speaks gRPC: http_codes = ["http_2xx", "http_4xx"]`) {
+		t.Errorf("by the usual codes: %+v", got)
+	}
+	c.Codes |= 1 << 4
+	if got := probe(context.Background(), at, c); got != (result{outcome: passed}) {
+		t.Errorf("by those that it answers with: %+v", got)
+	}
+}
 
 // TestH2CCheck asks servers that speak HTTP/2 without TLS, and one that does not.
 func TestH2CCheck(t *testing.T) {

@@ -40,7 +40,11 @@ func askH2C(ctx context.Context, endpoint netip.AddrPort, c balance.Check) resul
 	}
 	defer resp.Body.Close()
 	if !c.Codes.Has(resp.StatusCode) {
-		return result{failed, fmt.Sprintf("answered %d, wanted %s", resp.StatusCode, c.Codes)}
+		cause := fmt.Sprintf("answered %d, wanted %s", resp.StatusCode, c.Codes)
+		if strings.HasPrefix(resp.Header.Get("Content-Type"), "application/grpc") {
+			cause += `; it speaks gRPC: http_codes = ["http_2xx", "http_4xx"]`
+		}
+		return result{failed, cause}
 	}
 	if _, err := io.CopyN(io.Discard, resp.Body, maxBody); err != nil && err != io.EOF {
 		return h2cLost(ctx, err, c)
