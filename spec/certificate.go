@@ -137,4 +137,8 @@ func (d *decoder) readCertificate(s *site, c *Certificate) {
 	c.Names, c.Issuer, c.Fingerprint, c.keyType = namesOf(leaf), commonName(leaf.Issuer), Fingerprint(leaf.Raw), typeOfKey(leaf.PublicKey)
 	c.Expires = leaf.NotAfter.UTC().Format(time.RFC3339)
 	d.checkValidity(s, c.Address, leaf)
+	if len(c.Names) == 0 {
+		d.l.reports.warn(s.at("certificate"), "Certificate without names", fmt.Sprintf("%s names neither a domain nor an address, so clients will not take it.", c.Address),
+			"Have it issued with a subjectAltName. A common name does not count (RFC 9525).")
+	}
 }
