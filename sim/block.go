@@ -1,6 +1,10 @@
 package sim
 
-import "net/netip"
+import (
+	"net/netip"
+
+	"slbctl/spec"
+)
 
 // block is connections that are looked at together, since nothing but them happens meanwhile: the steps of many,
 // which wait for memory and multiplications, overlap where those of one follow one another.
@@ -20,8 +24,8 @@ func (r *run) addBlock() {
 	}
 }
 
-// inTurn reports whether connections are served in turn until something happens: none of them has to try a second
-// server, or to wait.
+// inTurn reports whether connections are served in turn until something happens: none of them has to wait, and none
+// that has to try a second server changes anything for the others.
 func (r *run) inTurn() bool {
 	if r.block == nil || !r.listener.Serving {
 		return false
@@ -32,13 +36,19 @@ func (r *run) inTurn() bool {
 	return r.fine
 }
 
-// sound reports whether all servers in the table are fine.
+// sound reports whether all servers in the table are fine, or at most refuse those whom a hash sends to them.
 func (r *run) sound() bool {
 	p := &r.pools[r.serving.base]
+	r.refuse = false
 	for i := range p.Backends {
-		if !r.servers[p.first+i].fine && p.table.Picks(i) {
+		s := &r.servers[p.first+i]
+		if s.fine || !p.table.Picks(i) {
+			continue
+		}
+		if s.answer() != refuses || r.listener.Protocol == spec.ProtocolUDP || !p.table.ByClient(p.state) {
 			return false
 		}
+		r.refuse = true
 	}
 	return true
 }
@@ -51,7 +61,11 @@ func (r *run) arriveInTurn(until int64) {
 	for from := 0; from < n; from++ {
 		picked := r.block.picked[from:n]
 		picked = picked[:p.table.PickInTurn(p.state, r.coming.client.Destination, r.block.sources[from:n], picked)]
-		r.serveInTurn(p, picked)
+		if r.refuse {
+			r.tryInTurn(p, r.block.sources[from:], picked)
+		} else {
+			r.serveInTurn(p, picked)
+		}
 		if from += len(picked); from < n {
 			r.coming.pool, r.coming.stretch = r.serving.base, r.stretch
 			r.finish(&r.coming, Failed, 0)
@@ -68,6 +82,22 @@ func (r *run) serveInTurn(p *pool, picked []uint16) {
 	for _, g := range r.stretch.gauges {
 		for _, i := range picked {
 			g.observe(Served, p.first+int(i), 0)
+		}
+	}
+}
+
+// tryInTurn is serveInTurn where some of the servers refuse: theirs go on as alone.
+func (r *run) tryInTurn(p *pool, sources []netip.AddrPort, picked []uint16) {
+	for from := 0; from < len(picked); from++ {
+		to := from
+		for to < len(picked) && r.servers[p.first+int(picked[to])].fine {
+			to++
+		}
+		r.serveInTurn(p, picked[from:to])
+		if from = to; from < len(picked) {
+			c := r.comes(0, 0)
+			c.pool, c.client.Source = r.serving.base, sources[from]
+			r.try(c)
 		}
 	}
 }

@@ -127,7 +127,8 @@ type run struct {
 	hangups  queue[hangup]
 	coming   connection // the one that is looked at, unless it has waited; all have one destination
 	block    *block     // nil where each connection is looked at alone
-	fine     bool       // all servers in the table are,
+	fine     bool       // all servers in the table are, or only refuse,
+	refuse   bool       // as some do,
 	looked   bool       // as far as that was looked at since something last happened to them
 
 	// Of a service block.

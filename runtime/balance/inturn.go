@@ -55,6 +55,12 @@ func (t *Table) PickInTurn(s *State, destination netip.AddrPort, sources []netip
 	return len(picked)
 }
 
+// ByClient reports whether what is picked depends on nothing but the client: neither on the turns and draws of others
+// nor on what they have in flight.
+func (t *Table) ByClient(s *State) bool {
+	return s.limits == nil && (t.pool.Scheduler == spec.SchedulerSCH || t.pool.Scheduler == spec.SchedulerTCH)
+}
+
 // oneByOne is PickInTurn as it is defined.
 func (t *Table) oneByOne(s *State, destination netip.AddrPort, sources []netip.AddrPort, picked []uint16) (n int) {
 	c := Client{Destination: destination}

@@ -5,6 +5,7 @@ package main
 import (
 	"net/netip"
 	"os"
+	"slices"
 	"unsafe"
 
 	"golang.org/x/sys/unix"
@@ -36,6 +37,7 @@ func serveFloor(args []string) error {
 		return err
 	}
 	f := &floor{loop: set.Loops()[0], fd: fds[0]}
+	f.pools = len(args) > 2
 	f.server = unix.RawSockaddrInet4{Family: unix.AF_INET, Port: bigEndian(server.Port()), Addr: server.Addr().As4()}
 	failed := make(chan error, 1)
 	f.loop.Post(func() { failed <- f.loop.Add(f.fd, f) })
@@ -50,6 +52,8 @@ type floor struct {
 	loop   *netloop.Loop
 	fd     int
 	server unix.RawSockaddrInet4
+	pools  bool        // connections to the server are no client's own
+	idle   []*floorEnd // these, the last used last
 }
 
 // Ready takes clients. A connection over loopback stands when the call that began it returns.
@@ -59,7 +63,11 @@ func (f *floor) Ready(netloop.Events) {
 		if errno != 0 {
 			return
 		}
-		client, server := &floorEnd{floor: f, fd: fd}, &floorEnd{floor: f}
+		client, server := &floorEnd{floor: f, fd: fd}, &floorEnd{floor: f, serves: true}
+		if f.pools {
+			f.loop.Add(fd, client)
+			continue
+		}
 		client.peer, server.peer = server, client
 		if server.fd, errno = f.dial(); errno != 0 {
 			f.loop.Close(fd)
@@ -89,9 +97,10 @@ func bigEndian(port uint16) uint16 { return port<<8 | port>>8 }
 
 // floorEnd is one of the two sockets of a connection.
 type floorEnd struct {
-	floor *floor
-	fd    int
-	peer  *floorEnd
+	floor  *floor
+	fd     int
+	peer   *floorEnd
+	serves bool // it is the server's
 }
 
 func (e *floorEnd) Ready(ev netloop.Events) {
@@ -108,21 +117,57 @@ func (e *floorEnd) Ready(ev netloop.Events) {
 			e.close()
 			return
 		}
+		if e.peer == nil && !e.borrow() {
+			e.close()
+			return
+		}
+		if e.floor.pools && !e.serves {
+			n += copy(b[n-2:], "X-Forwarded-For: 127.0.0.1\r\n\r\n") - 2 // as every proxy is held to
+		}
 		netloop.Send(e.peer.fd, b[:n])
-		if ev&(netloop.PeerFin|netloop.Hup) == 0 {
-			return // what comes now makes an edge of its own
+		if ev&(netloop.PeerFin|netloop.Hup) == 0 { // what comes now makes an edge of its own
+			if e.floor.pools && e.serves {
+				e.floor.idle = append(e.floor.idle, e)
+				e.peer.peer, e.peer = nil, nil
+			}
+			return
 		}
 	}
 }
 
+// borrow gives a client the connection to the server that was used last, or a new one. What is read at once is taken
+// for one request, or one answer.
+func (e *floorEnd) borrow() bool {
+	f := e.floor
+	if n := len(f.idle); n > 0 {
+		e.peer, f.idle = f.idle[n-1], f.idle[:n-1]
+	} else {
+		fd, errno := f.dial()
+		if errno != 0 {
+			return false
+		}
+		e.peer = &floorEnd{floor: f, fd: fd, serves: true}
+		f.loop.AddAhead(fd, e.peer)
+	}
+	e.peer.peer = e
+	return true
+}
+
 func (e *floorEnd) close() {
+	e.floor.idle = slices.DeleteFunc(e.floor.idle, func(other *floorEnd) bool { return other == e })
 	e.floor.loop.Close(e.fd)
-	e.floor.loop.Close(e.peer.fd)
+	if e.peer != nil {
+		e.floor.loop.Close(e.peer.fd)
+	}
 }
 
 // startFloor runs this program once more, as the floor.
 func startFloor(s setup, cores string) (*running, error) {
-	cmd := pinned(cores, self(), "floor", s.Endpoint.String(), s.Servers[0].String())
+	args := []string{"floor", s.Endpoint.String(), s.Servers[0].String()}
+	if s.HTTP {
+		args = append(args, "pool")
+	}
+	cmd := pinned(cores, self(), args...)
 	cmd.Stderr = os.Stderr
 	if err := start(cmd); err != nil {
 		return nil, err
