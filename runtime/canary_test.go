@@ -204,7 +204,8 @@ func TestCanaryKeepsStickyClients(t *testing.T) {
 		}
 	}
 	ask("blue")
-	err = d.canaryApply(t.Context(), after, 50*time.Millisecond, func(ev control.Event) {
+	// A step must last until the clients have asked, also on a machine that is busy.
+	err = d.canaryApply(t.Context(), after, time.Second, func(ev control.Event) {
 		if strings.Contains(ev.Message, "has moved") {
 			ask("blue")
 		}
