@@ -109,10 +109,10 @@ func (l *Loop) Add(fd int, h Handler) error { return l.register(fd, h, false) }
 
 // AddAhead registers fd like Add and has its events handled before those of
 // descriptors that were registered with Add, also when these were ready sooner. It is
-// for connections to servers: where answers go first, only as many requests are on
-// their way as the servers need, and the same few connections, still in the processor's
-// cache, carry them. With all in one queue 512 clients soon have 512 connections to
-// servers, and a request costs a tenth more.
+// for connections to servers that requests share: where answers go first, only as many
+// requests are on their way as the servers need, and the same few connections, still in
+// the processor's cache, carry them. With all in one queue 512 clients soon have 512
+// connections to servers.
 func (l *Loop) AddAhead(fd int, h Handler) error { return l.register(fd, h, true) }
 
 func (l *Loop) register(fd int, h Handler, ahead bool) error {

@@ -5,7 +5,7 @@
 //	make bench-peers                          # all rows, a quarter of an hour
 //	make bench-peers ROW=http-64,tcp-bulk     # some
 //	make bench-peers ROUNDS=5 DURATION=10     # calmer numbers
-//	make bench-peers FLOOR=1                  # beside them, the least that a proxy can do
+//	make bench-peers FLOOR=1                  # beside them, a proxy that only moves bytes
 //
 // The programs take turns (A B C A B C …), each alone on the machine, freshly started
 // and warmed up, configured for the same work: timeouts and counters on, one rule in
@@ -64,7 +64,7 @@ func compare(args []string, out io.Writer) error {
 	binary := flags.String("slbctl", "bin/slbctl", "the program to compare")
 	names := flags.String("row", "", "rows to measure, with commas between them; empty = all")
 	rounds := flags.Int("rounds", 3, "how many times each program is measured in a row")
-	lowest := flags.Bool("floor", false, "measure the least that a proxy can do as well, where that is known")
+	lowest := flags.Bool("floor", false, "measure a proxy that only moves bytes as well, where there is one")
 	seconds := flags.Int("duration", 4, "seconds of one measurement")
 	if err := flags.Parse(args); err != nil {
 		return err
