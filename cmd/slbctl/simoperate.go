@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"math"
 	goruntime "runtime"
-	"runtime/debug"
 	"slices"
 	"strings"
 	"sync"
@@ -206,7 +204,7 @@ func (l *liveRun) planChange(s *session) (unlock func() error, err error) {
 	loops := goruntime.GOMAXPROCS(0)
 	g, err := s.prepare(l.cmd.variableFlags, 0, needed)
 	goruntime.GOMAXPROCS(loops) // sending takes more than planning
-	debug.SetMemoryLimit(math.MaxInt64)
+	unboundHeap()
 	if err != nil {
 		return nil, err
 	}
