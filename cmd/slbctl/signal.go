@@ -6,7 +6,8 @@ import (
 	"syscall"
 )
 
-// onInterrupt calls first on the first SIGINT or SIGTERM and again on the second.
+// onInterrupt calls first on the first SIGINT or SIGTERM and again on the second. After stop
+// they are ignored: whoever is done ends with the exit code of what was done.
 func onInterrupt(first, again func()) (stop func()) {
 	signals := make(chan os.Signal, 2)
 	signal.Notify(signals, os.Interrupt, syscall.SIGTERM)
@@ -22,7 +23,7 @@ func onInterrupt(first, again func()) (stop func()) {
 		}
 	}()
 	return func() {
-		signal.Stop(signals)
+		signal.Ignore(os.Interrupt, syscall.SIGTERM)
 		close(done)
 	}
 }
