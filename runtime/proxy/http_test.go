@@ -341,6 +341,33 @@ func TestHTTPAnswerAndEndAreOnePacket(t *testing.T) {
 	settled(t, h)
 }
 
+// A client that asks for the end and goes on sending gets its answer all the same: what comes
+// while the listener closes does not reset the connection.
+func TestHTTPAnswerToClientThatSendsOn(t *testing.T) {
+	_, k, h := web(t, 1, httpListenerOf(startSite(t, saying("a"))))
+	for range 100 {
+		c := connect(t, k)
+		c.SetNoDelay(true)
+		io.WriteString(c, "GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+		sent := make(chan struct{})
+		go func() {
+			defer close(sent)
+			for {
+				if _, err := io.WriteString(c, "G"); err != nil {
+					return // the test has read the end, and closed
+				}
+			}
+		}()
+		got, err := io.ReadAll(c)
+		c.Close()
+		<-sent
+		if err != nil || !strings.HasSuffix(string(got), "\r\n\r\na") {
+			t.Fatalf("%q, %v", got, err)
+		}
+	}
+	settled(t, h)
+}
+
 func TestHTTPWebSocketIsATunnel(t *testing.T) {
 	_, k, h := web(t, 2, httpListenerOf(startChat(t)))
 	c := connect(t, k)

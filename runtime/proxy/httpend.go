@@ -22,17 +22,19 @@ func (c *httpConn) leave() {
 		return
 	}
 	c.sayGoodbye()
-	if c.last && c.sent && !c.readable {
+	netloop.ShutdownWrite(c.fd)
+	if c.last && c.sent && !c.readable && netloop.Quiet(c.fd) {
 		c.close()
 		return
 	}
-	netloop.ShutdownWrite(c.fd)
 	c.stage, c.lingered = lingering, 0
 	c.wait(lingerTime)
 	c.linger()
 }
 
-// linger throws away what the client sends after the end.
+// linger throws away what the client sends after the end. Closing on unread bytes would reset
+// the connection, and the client could lose the answer (RFC 9112, section 9.6). So it waits
+// for the client's own end, but where the client has asked for this one and is silent.
 func (c *httpConn) linger() {
 	for turn := 0; c.readable; turn++ {
 		if turn == readsPerTurn {
