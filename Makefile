@@ -66,8 +66,10 @@ tools:
 bench:
 	$(GO) test -run '^$$' -bench . -benchmem ./cmd/slbctl ./spec ./planner ./planner/state ./runtime/balance ./runtime/http1 ./runtime/netloop ./runtime/proxy ./sim ./sim/trace
 
+# As slbctl itself, the simulator is built by the profile.
+SIMULATED = Run|Service|Web
 bench-sim:
-	$(GO) test -run '^$$' -bench 'Run|Service|Web' -cpu 1 ./sim
+	$(GO) test -run '^$$' -bench '$(SIMULATED)' -cpu 1 -pgo $(CURDIR)/cmd/slbctl/default.pgo ./sim
 	./testdata/bench/simpy/install.sh
 	$(GO) run ./testdata/bench/simpy
 
@@ -79,7 +81,8 @@ bench-peers: build
 	$(GO) run ./testdata/bench -slbctl bin/slbctl -row "$(ROW)" -rounds $(or $(ROUNDS),3) -duration $(or $(DURATION),4) $(if $(FLOOR),-floor)
 
 # pgo renews the profile that builds of slbctl are guided by (cmd/slbctl/default.pgo), from
-# the rows in which a processor's time counts. Look at what bench-peers says before and after.
+# the rows in which a processor's time counts and some seconds of simulations. Look at what
+# bench-peers and bench-sim say before and after.
 PROFILED = http-64,http-new,http-64k,tcp-64,tcp-rate,tls-64,tls-64k,tls-new,h2,everything
 PROFILES = /tmp/slbctl-profiles
 pgo:
@@ -87,6 +90,7 @@ pgo:
 	rm -rf $(PROFILES) && mkdir -p $(PROFILES)
 	$(GO) build -trimpath -tags profile -pgo off -o $(PROFILES)/slbctl ./cmd/slbctl
 	PROFILE=$(PROFILES) $(GO) run ./testdata/bench -slbctl $(PROFILES)/slbctl -row $(PROFILED) -rounds 1 -duration 5
+	$(GO) test -run '^$$' -bench '$(SIMULATED)' -cpu 1 -benchtime 0.2s -pgo off -cpuprofile $(PROFILES)/sim.pprof -o $(PROFILES)/sim.test ./sim
 	find $(PROFILES) -name '*.pprof' -size +1k | xargs $(GO) tool pprof -proto >cmd/slbctl/default.pgo
 	rm -r $(PROFILES)
 

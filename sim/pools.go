@@ -17,7 +17,14 @@ type pool struct {
 	size  int // how many it has there
 
 	counts bool // what is in flight matters to it
+
+	// known are the last tables of a hash, by who was how well and how warm: servers come back, and
+	// such a table takes a millisecond. nil = of no hash.
+	known map[string]*balance.Table
 }
+
+// mostTables is how many tables a pool keeps.
+const mostTables = 8
 
 // addPools prepares the pools and servers of a generation.
 func (r *run) addPools(g *generation) {
@@ -25,7 +32,7 @@ func (r *run) addPools(g *generation) {
 	wrong := map[string]*erring{}
 	for _, p := range g.listener.Pools() {
 		first := len(r.servers)
-		r.pools = append(r.pools, pool{Pool: p, state: balance.NewState(p, nil), first: first, size: len(p.Backends), counts: inFlight(p)})
+		r.pools = append(r.pools, pool{Pool: p, state: balance.NewState(p, nil), first: first, size: len(p.Backends), counts: inFlight(p), known: tablesOf(p)})
 		for i, b := range p.Backends {
 			s := server{Backend: &p.Backends[i], check: p.Check, since: longAgo, probed: p.Probed(i), line: int32(len(r.servers)), heir: -1}
 			if b.Instance != "" {
@@ -81,7 +88,7 @@ func (r *run) rebuild() {
 	for k := r.serving.base; k < r.serving.base+r.serving.pools; k++ {
 		p := &r.pools[k]
 		servers := r.servers[p.first : p.first+len(p.Backends)]
-		p.table = p.TableWarm(
+		p.table = p.tableWarm(
 			func(i int) balance.Health { return servers[i].verdict.Health() },
 			func(i int) int {
 				step, wait := servers[i].warmth(p.Pool, r.now)
@@ -98,6 +105,34 @@ func (r *run) rebuild() {
 		r.warms = r.now + next
 		r.events.push(event{r.warms, serverWarms, 0})
 	}
+}
+
+func tablesOf(p *balance.Pool) map[string]*balance.Table {
+	switch p.Scheduler {
+	case spec.SchedulerSCH, spec.SchedulerTCH, spec.SchedulerQCH:
+		return map[string]*balance.Table{}
+	}
+	return nil
+}
+
+// tableWarm is [balance.Pool.TableWarm], made anew only where it is not known.
+func (p *pool) tableWarm(health func(i int) balance.Health, warmth func(i int) int) *balance.Table {
+	if p.known == nil {
+		return p.TableWarm(health, warmth)
+	}
+	standing := make([]byte, 0, 2*len(p.Backends))
+	for i := range p.Backends {
+		standing = append(standing, byte(health(i)), byte(warmth(i)))
+	}
+	t := p.known[string(standing)]
+	if t == nil {
+		t = p.TableWarm(health, warmth)
+		if len(p.known) == mostTables {
+			clear(p.known)
+		}
+		p.known[string(standing)] = t
+	}
+	return t
 }
 
 // names lists the servers of all pools, each once, and where each server of run.servers

@@ -76,17 +76,26 @@ func advance(slot, skip, size uint32) uint32 {
 }
 
 // sourceSlot is the slot of a client under sch: its address alone decides.
-func sourceSlot(seed uint64, c *Client) int { return newSourceHash(seed).slot(c.Source.Addr()) }
+func sourceSlot(seed uint64, c *Client) int {
+	h := newSourceHash(seed)
+	return h.slot(c.Source.Addr())
+}
 
-func (h sourceHash) slot(source netip.Addr) int { return int(h.of(words(source)) % hashSlots) }
+func (h *sourceHash) slot(source netip.Addr) int { return int(h.of(words(source)) % hashSlots) }
 
 // addressHash hashes the words of an address.
-func addressHash(seed, hi, lo uint64) uint64 { return newSourceHash(seed).of(hi, lo) }
+func addressHash(seed, hi, lo uint64) uint64 {
+	h := newSourceHash(seed)
+	return h.of(hi, lo)
+}
 
 // tupleSlot is the slot of a connection under tch: both addresses and both ports.
-func tupleSlot(seed uint64, c *Client) int { return newTupleHash(seed, c.Destination).slot(c.Source) }
+func tupleSlot(seed uint64, c *Client) int {
+	h := newTupleHash(seed, c.Destination)
+	return h.slot(c.Source)
+}
 
-func (h tupleHash) slot(source netip.AddrPort) int { return int(h.of(source) % hashSlots) }
+func (h *tupleHash) slot(source netip.AddrPort) int { return int(h.of(source) % hashSlots) }
 
 // words are the 16 bytes of an address; an IPv4 address and its IPv6-mapped form are
 // one client.
