@@ -159,7 +159,8 @@ func (l *Loop) forget(fd int) { l.slots[fd].handler, l.slots[fd].waiting = nil, 
 // gets one from a stranger then pauses, so that the rest remains for other work.
 func (l *Loop) Scarce(fd int) bool { return fd >= l.scarce }
 
-// Again calls h.Ready(0) on the next turn, after events that are ready by then.
+// Again calls h.Ready(0) on the next turn, after the events that are ready by then,
+// or a batch of them.
 func (l *Loop) Again(h Handler) { l.again = append(l.again, h) }
 
 // Arm lets t fire once, d from now; it may be armed already.

@@ -245,6 +245,11 @@ func TestAgainTakesTurnsWithEvents(t *testing.T) {
 	on(t, l, func() { l.Close(a) })
 }
 
+// expirer is an Expirer made of a function.
+type expirer func()
+
+func (f expirer) Expired() { f() }
+
 type expired chan time.Time
 
 func (e expired) Expired() { e <- time.Now() }
@@ -524,4 +529,57 @@ func TestAheadHandlesAll(t *testing.T) {
 		}
 	})
 	await(t, done)
+}
+
+// A batch of events is handled whole before anybody has another turn, and before timers: a
+// timer gives up on nobody whose event had come in time.
+func TestBatchIsHandledBeforeTurnsAndTimers(t *testing.T) {
+	const clients = eventBatch - 1 // and the loop's own event
+	l := start(t, 1).Loops()[0]
+	var again Handler
+	turns, left, late, wasTurns := 0, clients, 0, -1
+	done := make(chan struct{})
+	on(t, l, func() {
+		again = handler(func(Events) {
+			if turns++; left > 0 {
+				l.Again(again)
+			}
+		})
+		l.Again(again)
+		for range clients {
+			fd, peer := pair(t)
+			unix.Write(peer, []byte("x"))
+			handled := false
+			var timer Timer
+			timer.Init(expirer(func() {
+				if !handled {
+					late++
+				}
+			}))
+			l.Arm(&timer, time.Millisecond)
+			if err := l.Add(fd, handler(func(ev Events) {
+				if ev&In == 0 || handled {
+					return
+				}
+				if handled = true; wasTurns < 0 {
+					wasTurns = turns
+				}
+				l.Close(fd)
+				unix.Close(peer)
+				if left--; left == 0 {
+					wasTurns = turns - wasTurns
+					close(done)
+				}
+			})); err != nil {
+				t.Error(err)
+			}
+		}
+		time.Sleep(20 * Tick) // the loop is held up, and the timers are all due
+	})
+	await(t, done)
+	on(t, l, func() {
+		if wasTurns > 0 || late > 0 {
+			t.Errorf("another had %d turns, and %d timers fired, before the events of %d", wasTurns, late, clients)
+		}
+	})
 }

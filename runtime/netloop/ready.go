@@ -2,7 +2,10 @@
 
 package netloop
 
-// chunk is how many events that wait are handled before the kernel is asked again.
+import "time"
+
+// chunk is how many events that wait are handled before the kernel is asked again who
+// goes ahead of the others.
 const chunk = 32
 
 // readyQueue is the descriptors, in order, whose events wait until those of descriptors that
@@ -48,16 +51,26 @@ func (l *Loop) receive(n int) {
 	}
 }
 
-// proceed handles the next chunk of the events that wait.
+// proceed handles a batch of the events that wait, in chunks between which it lets those
+// pass that go ahead. Turns that were asked for and timers come after a whole batch: what
+// was there in time is handled before a timer can give up on it.
 func (l *Loop) proceed() {
-	for range chunk {
-		if l.queue.empty() {
+	for left := eventBatch; ; {
+		for range chunk {
+			if l.queue.empty() {
+				return
+			}
+			s := &l.slots[l.queue.pop()]
+			if ev := Events(s.waiting); ev != 0 {
+				s.waiting = 0
+				s.handler.Ready(ev)
+			}
+		}
+		if left -= chunk; left == 0 || l.queue.empty() {
 			return
 		}
-		s := &l.slots[l.queue.pop()]
-		if ev := Events(s.waiting); ev != 0 {
-			s.waiting = 0
-			s.handler.Ready(ev)
-		}
+		n := max(0, epollPoll(l.epoll, l.events[:], 0))
+		l.nanos = int64(time.Since(l.start))
+		l.receive(n)
 	}
 }
