@@ -145,13 +145,12 @@ func (e *engine) carryOut(ctx context.Context, c *change) error {
 		return refusal(code, err, e.rollback(c))
 	}
 	e.mu.Lock()
-	e.live, e.problems = c.after, nil
+	e.live, e.problems, e.drained = c.after, nil, c.drained
 	if c.req.Try == 0 {
 		e.faults.keep(c.after.Config.Instances)
 	}
 	e.mu.Unlock()
 	durable.Failpoint("committed")
-	e.drained = c.drained
 	e.forgetOldNames(c.req.Renamed)
 	e.renameAside(c.req.Renamed)
 	return nil

@@ -80,7 +80,7 @@ func (e *engine) SetDrained(ctx context.Context, address string, drained bool) (
 	if err := writeDrained(durable.OS, e.dir, next); err != nil {
 		return control.DrainResult{}, err
 	}
-	e.drained = next
+	e.setDrained(next)
 	result := control.DrainResult{Unserved: append([]string{}, balance.Unserved(compiled)...)}
 	old := e.reweigh(compiled)
 	result.Backends = e.followDrain(old)
@@ -219,5 +219,12 @@ func (e *engine) forgetOldNames(renamed map[string]string) {
 		e.log.Error("drained by hand", "error", err)
 		return
 	}
-	e.drained = next
+	e.setDrained(next)
+}
+
+// setDrained notes what is drained by hand. The caller holds busy; whoever asks how things stand does not.
+func (e *engine) setDrained(drained []string) {
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	e.drained = drained
 }

@@ -2,6 +2,7 @@ package runtime_test
 
 import (
 	"errors"
+	"sync"
 	"testing"
 	"time"
 
@@ -64,5 +65,28 @@ func TestStanding(t *testing.T) {
 	var refusal *control.Error
 	if _, err := d.client.Standing(t.Context(), "load_balancer.none"); !errors.As(err, &refusal) || refusal.Code != control.CodeNotFound {
 		t.Errorf("of an unknown listener: %v", err)
+	}
+}
+
+// TestStandingWhileDrained asks how a listener stands while servers are drained and let back: it is told one or the
+// other, which the race detector watches.
+func TestStandingWhileDrained(t *testing.T) {
+	d := start(t, t.TempDir())
+	c := tutorial(network(t))
+	d.mustApply(c)
+	var drains sync.WaitGroup
+	drains.Go(func() {
+		for k := range 20 {
+			if _, err := d.client.SetDrained(t.Context(), "instance.ECS01", k%2 == 0); err != nil {
+				t.Error(err)
+			}
+		}
+	})
+	defer drains.Wait()
+	for range 100 {
+		s, err := d.client.Standing(t.Context(), c.LoadBalancers[0].Listeners[0].Address)
+		if err != nil || len(s.Drained) > 1 {
+			t.Fatalf("drained: %v, %v", s.Drained, err)
+		}
 	}
 }
