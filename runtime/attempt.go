@@ -18,12 +18,20 @@ type attempt struct {
 	before committed
 	until  time.Time
 	timer  *time.Timer // ends it
+	stuck  error       // why going back has failed, which is tried again; only seen by who holds busy
 }
+
+// goBackAgain is how long after going back has failed it is tried again: what is in its way may have gone.
+const goBackAgain = time.Second
 
 // tried refuses what would be lost, or written down, while a generation is tried.
 func (e *engine) tried() error {
 	if e.attempt == nil {
 		return nil
+	}
+	if e.attempt.stuck != nil {
+		return &control.Error{Code: control.CodeRefused, Message: fmt.Sprintf(
+			"the configuration that a simulation has tried stays as long as going back fails (%v); `slbctl runtime stop` and `start` bring back the one before", e.attempt.stuck)}
 	}
 	return &control.Error{Code: control.CodeRefused, Message: fmt.Sprintf(
 		"a simulation tries another configuration on what runs, for %s more at most", time.Until(e.attempt.until).Round(time.Second))}
@@ -65,7 +73,7 @@ func (e *engine) try(c *change) {
 	e.mu.Unlock()
 }
 
-// endAttempt goes back when the time is up.
+// endAttempt goes back when the time is up, as soon as that can be done.
 func (e *engine) endAttempt(a *attempt) {
 	if e.hold(e.life) != nil {
 		return // the daemon ends, and what comes back is what was before
@@ -74,9 +82,17 @@ func (e *engine) endAttempt(a *attempt) {
 	if e.attempt != a {
 		return
 	}
-	if err := e.goBack(e.life); err != nil {
-		e.log.Error("the configuration that was tried stays; `slbctl runtime stop` and `start` bring back the one before", "error", err)
+	err := e.goBack(e.life)
+	if err == nil {
+		return
 	}
+	if a.stuck == nil || a.stuck.Error() != err.Error() {
+		e.log.Error("the configuration that was tried stays, until going back succeeds; `slbctl runtime stop` and `start` bring back the one before", "error", err)
+	}
+	a.stuck = err
+	e.mu.Lock()
+	defer e.mu.Unlock()
+	a.timer.Reset(goBackAgain)
 }
 
 // EndTry implements control.Engine: it ends an attempt before its time is up.

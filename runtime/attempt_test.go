@@ -4,8 +4,10 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -110,5 +112,33 @@ func TestTry(t *testing.T) {
 		t.Error("what was tried is saved")
 	}
 	start(t, dir)
+	wantPages(t, c, "ECS01", "ECS02")
+}
+
+// TestTryComesBackLate: what is in the way of going back only delays it, and who wants something else meanwhile is
+// told what it is.
+func TestTryComesBackLate(t *testing.T) {
+	d := start(t, t.TempDir())
+	c := tutorial(network(t))
+	c.LoadBalancers[0].Listeners[0].Drain = 0
+	d.mustApply(c)
+	next := tutorial(c.Runtime.Network)
+	next.LoadBalancers[0].Listeners = nil
+	if err := d.try(next, time.Second, nil); err != nil {
+		t.Fatal(err)
+	}
+	var squatter net.Listener
+	eventually(t, "the port is free", func() (ok bool) {
+		var err error
+		squatter, err = net.Listen("tcp", strings.Trim(balancerURL(c), "htp:/"))
+		return err == nil
+	})
+	defer squatter.Close()
+	var refused *control.Error
+	eventually(t, "going back was tried when its time was up", func() bool {
+		return errors.As(d.apply(c), &refused) && refused.Code == control.CodeRefused && strings.Contains(refused.Message, "already in use")
+	})
+	squatter.Close()
+	eventually(t, "it goes back", func() bool { return d.status().Runtime.Generation == d.gen })
 	wantPages(t, c, "ECS01", "ECS02")
 }
