@@ -265,18 +265,18 @@ func (l *liveRun) send(s *session) (*loadgen.Report, error) {
 	}
 	ctx, cancel := context.WithCancelCause(s.ctx)
 	defer cancel(nil)
-	acted := make(chan struct{})
+	acted := make(chan error)
 	go func() {
-		defer close(acted)
-		if err := l.operate(ctx, s); err != nil {
+		err := l.operate(ctx, s)
+		if err != nil {
 			cancel(err)
 		}
+		acted <- err
 	}()
 	report := loadgen.Run(ctx, target, calls, loadgen.Options{Start: l.start, Workers: l.cmd.Workers})
-	err := context.Cause(ctx)
+	err := context.Cause(s.ctx)
 	cancel(nil)
-	<-acted
-	return report, errors.Join(err, l.heal())
+	return report, errors.Join(err, <-acted, l.heal())
 }
 
 // generator tells how the generator did.

@@ -25,23 +25,28 @@ type operator struct {
 	lag   time.Duration  // how much later than meant something was done, at most
 }
 
-// operate does everything at its time.
+// operate does everything at its time, until the run ends or something cannot be done.
 func (l *liveRun) operate(ctx context.Context, s *session) error {
-	var all errgroup.Group
-	all.Go(func() error { return l.strike(ctx, s) })
+	all, ctx := errgroup.WithContext(ctx)
+	act := func(do func() error) {
+		all.Go(func() error {
+			if err := do(); ctx.Err() == nil {
+				return err
+			}
+			return nil // it was only broken off
+		})
+	}
+	act(func() error { return l.strike(ctx, s) })
 	if l.attempt != nil {
 		all.Go(func() error { return l.change(ctx, s) })
 	}
 	for _, d := range l.forecast.Drains {
-		all.Go(func() error { return l.drain(ctx, s, &d) })
+		act(func() error { return l.drain(ctx, s, &d) })
 	}
 	for _, d := range l.forecast.Deploys {
-		all.Go(func() error { return l.deploy(ctx, s, &d) })
+		act(func() error { return l.deploy(ctx, s, &d) })
 	}
-	if err := all.Wait(); ctx.Err() == nil {
-		return err
-	}
-	return nil
+	return all.Wait()
 }
 
 // until waits for a moment of the traffic; false if the run ends before.
@@ -271,7 +276,11 @@ func (l *liveRun) heal() error {
 		errs = append(errs, l.client.SetFault(ctx, address, nil, 0))
 	}
 	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("what was done for the simulation could not be taken back, which the runtime does by itself, up to %s later: %w", healPatience, err)
+		later := healPatience
+		if l.attempt != nil {
+			later += changePatience
+		}
+		return fmt.Errorf("what was done for the simulation could not be taken back, which the runtime does by itself, up to %s after its end: %w", later, err)
 	}
 	return nil
 }
