@@ -21,7 +21,17 @@ func (c *httpConn) leave() {
 		c.close()
 		return
 	}
-	c.sayGoodbye()
+	if c.tls != nil && !c.tls.ends {
+		c.tls.ends, c.parting = true, true
+		if !c.write(c.tls.goodbye()) {
+			c.close()
+			return
+		}
+		if c.out != nil {
+			c.wait(c.handler.listener.RequestTimeout)
+			return
+		}
+	}
 	netloop.ShutdownWrite(c.fd)
 	if c.last && c.sent && !c.readable && netloop.Quiet(c.fd) {
 		c.close()

@@ -116,9 +116,10 @@ func (c *httpConn) recvTLS(b []byte) (int, unix.Errno) {
 	return n, errno
 }
 
-// sayGoodbye tells the client that our side of a secured connection ends.
+// sayGoodbye tells a client that asks nothing, and is not waited for, that our side of a secured
+// connection ends.
 func (c *httpConn) sayGoodbye() {
-	if c.tls != nil && c.out == nil && !c.tls.ends {
-		_, _ = netloop.Send(c.fd, c.tls.goodbye()) // a courtesy: if it does not fit, the end itself says it
+	if c.tls != nil {
+		_, _ = netloop.Send(c.fd, c.tls.goodbye()) // a courtesy: nothing of an answer is missing
 	}
 }

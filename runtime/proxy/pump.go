@@ -115,13 +115,20 @@ func (c *conn) pump(src *end) bool {
 // endStream passes the end of src's stream on. After the second of the two
 // directions the connection is done.
 func (c *conn) endStream(src, dst *end) bool {
+	if dst.tls != nil && !dst.tls.ends {
+		dst.tls.ends = true
+		if c.deliver(dst, dst.tls.goodbye(), netloop.SendLast) != 0 {
+			c.reset()
+			return false
+		}
+		if dst.blocked() {
+			return true
+		}
+	}
 	dst.shut = true
 	if src.shut {
 		c.close()
 		return false
-	}
-	if dst.tls != nil {
-		_, _ = netloop.Send(dst.fd, dst.tls.goodbye()) // if it does not fit, the end itself says it
 	}
 	netloop.ShutdownWrite(dst.fd)
 	return true

@@ -57,7 +57,7 @@ type tlsSession struct {
 	err    error   // why it failed
 
 	wet     bool // the socket may have something to read
-	ends    bool // with what is sealed next
+	ends    bool // with what is sealed next, or has ended
 	partial bool // a short read does not mean that the socket is empty
 }
 
