@@ -255,8 +255,7 @@ func (c *httpConn) timedOut() {
 	case shaking:
 		c.startOrGiveUp()
 	case idle:
-		c.sayGoodbye()
-		c.close()
+		c.idleForLong()
 	case lingering:
 		c.close()
 	case reading:
@@ -279,6 +278,18 @@ func (c *httpConn) timedOut() {
 	default:
 		c.front.timedOut.Add(1)
 		c.abort()
+	}
+}
+
+// idleForLong ends patience with a client that asks nothing, unless a request has come that
+// nobody has told of yet.
+func (c *httpConn) idleForLong() {
+	if c.stream == nil && !netloop.Quiet(c.fd) {
+		c.Ready(netloop.In)
+	}
+	if c.stage == idle && c.worker.loop.Now() >= c.due {
+		c.sayGoodbye()
+		c.close()
 	}
 }
 

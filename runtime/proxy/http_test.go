@@ -22,6 +22,7 @@ import (
 	"golang.org/x/sys/unix"
 
 	"slbctl/runtime/balance"
+	"slbctl/runtime/netloop"
 	"slbctl/spec"
 )
 
@@ -366,6 +367,43 @@ func TestHTTPAnswerToClientThatSendsOn(t *testing.T) {
 		}
 	}
 	settled(t, h)
+}
+
+// Requests that come while the loop is held up are answered, though their clients' patience ends meanwhile, however
+// many they are.
+func TestHTTPRequestsInTimeAreAnswered(t *testing.T) {
+	s, k, h := web(t, 1, httpListenerOf(startSite(t, saying("a"))))
+	clients := make([]*net.TCPConn, 400)
+	for i := range clients {
+		clients[i] = connect(t, k)
+		io.WriteString(clients[i], getLine("/"))
+		wantAnswer(t, clients[i])
+	}
+	w := s.workers[0]
+	w.loop.Post(func() {
+		for _, c := range clients {
+			io.WriteString(c, getLine("/"))
+		}
+		for c := w.https.next; c != &w.https; c = c.next {
+			c.due = w.loop.Now()
+			c.arm(c.due)
+		}
+		time.Sleep(2 * netloop.Tick)
+	})
+	for _, c := range clients {
+		wantAnswer(t, c)
+		c.Close()
+	}
+	settled(t, h)
+}
+
+func wantAnswer(t *testing.T, c net.Conn) {
+	t.Helper()
+	res, err := http.ReadResponse(bufio.NewReader(c), nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	io.Copy(io.Discard, res.Body)
 }
 
 func TestHTTPWebSocketIsATunnel(t *testing.T) {
