@@ -17,6 +17,7 @@ import (
 	"time"
 
 	"go.uber.org/goleak"
+	"golang.org/x/sys/unix"
 
 	"slbctl/runtime/balance"
 	"slbctl/spec"
@@ -106,8 +107,27 @@ func startBackend(t testing.TB, serve func(*net.TCPConn)) netip.AddrPort {
 	return l.Addr().(*net.TCPAddr).AddrPort()
 }
 
-// closedPort is an endpoint where nobody listens.
+// closedPort is an endpoint where nobody listens, nor can while the test runs: the port is taken.
 func closedPort(t testing.TB) netip.AddrPort {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { unix.Close(fd) })
+	at := &unix.SockaddrInet4{Addr: anyPort.Addr().As4()}
+	if err := unix.Bind(fd, at); err != nil {
+		t.Fatal(err)
+	}
+	bound, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return netip.AddrPortFrom(anyPort.Addr(), uint16(bound.(*unix.SockaddrInet4).Port))
+}
+
+// freePort is an endpoint at which a program may listen that takes no socket.
+func freePort(t testing.TB) netip.AddrPort {
 	t.Helper()
 	l, err := net.ListenTCP("tcp", net.TCPAddrFromAddrPort(anyPort))
 	if err != nil {

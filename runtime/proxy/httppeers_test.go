@@ -60,7 +60,7 @@ func writeFile(t testing.TB, path, text string) string {
 // startNginx serves a folder, and takes whatever is PUT or POSTed to /up.
 func startNginx(t testing.TB, root string) netip.AddrPort {
 	t.Helper()
-	ep, dir := closedPort(t), t.TempDir()
+	ep, dir := freePort(t), t.TempDir()
 	conf := writeFile(t, filepath.Join(dir, "nginx.conf"), fmt.Sprintf(`
 daemon off; master_process off; pid %[1]s/pid; error_log stderr error;
 events { worker_connections 512; }
@@ -82,7 +82,7 @@ http {
 // startHAProxy passes on to another server.
 func startHAProxy(t testing.TB, to netip.AddrPort) netip.AddrPort {
 	t.Helper()
-	ep := closedPort(t)
+	ep := freePort(t)
 	conf := writeFile(t, filepath.Join(t.TempDir(), "haproxy.cfg"), fmt.Sprintf(`
 global
 	maxconn 512

@@ -33,7 +33,7 @@ func TestTLSEndsAreTold(t *testing.T) {
 				c.Read(make([]byte, 4096))
 				io.WriteString(c, test.head+strings.Repeat("x", <-body))
 			})))
-			config.MaxVersion = tls.VersionTLS12 // which does not hide what is an alert
+			config.MaxVersion = tls.VersionTLS12               // which does not hide what is an alert
 			for size := 26 << 10; size < 40<<10; size += 500 { // what just fits, and what does not
 				c := narrow(t, k)
 				secured := tls.Client(c, config)
