@@ -9,6 +9,7 @@ import (
 
 	"pgregory.net/rapid"
 
+	"slbctl/runtime/balance"
 	"slbctl/spec"
 )
 
@@ -303,5 +304,22 @@ func TestMemoryIsBounded(t *testing.T) {
 		if many > few+few/4+1<<20 {
 			t.Errorf("%s: %d bytes for 20,000 connections, %d for 2,000,000", scheduler, few, many)
 		}
+	}
+}
+
+// Faults of one server that multiply to more than a number can be leave it slow: its probes get no answer in time.
+func TestSlowBeyondMeasure(t *testing.T) {
+	c := shop(spec.SchedulerRR, 100, 100)
+	webListener(c).HealthCheck.Type = spec.CheckHTTP
+	day(c).Service = &spec.Service{Time: time.Hour, Distribution: spec.ServiceConstant, Workers: 1 << 20}
+	for _, name := range []string{"a", "b", "c"} {
+		day(c).Faults = append(day(c).Faults, spec.Fault{Name: name, Targets: []string{"instance.s0"}, Mode: spec.FaultSlow, Factor: 1000})
+	}
+	r, err := perform(c, day(c), Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if s := &r.servers[0]; s.slack <= 0 || s.verdict.Health() != balance.Abnormal {
+		t.Errorf("a probe takes %v longer, and the server is %v", time.Duration(s.slack), s.verdict.Health())
 	}
 }

@@ -258,5 +258,5 @@ func (r *run) slow(i int) {
 			s.factor *= f.Factor
 		}
 	}
-	s.slack = int64(float64(r.meanWork()) * (s.factor - 1))
+	s.slack = int64(min(float64(r.meanWork())*(s.factor-1), math.MaxInt64/4)) // as effort has it
 }
