@@ -232,17 +232,25 @@ func (e *engine) SetInstance(ctx context.Context, address string, running bool) 
 		return &control.Error{Code: control.CodeNotFound, Message: fmt.Sprintf("%s does not run here: `slbctl status` lists the instances", address)}
 	}
 	after := before.withStopped(address, !running)
-	if err := e.fleet.set(ctx, e.wanted(after)); err != nil {
+	if err := e.setInstances(after); err != nil {
 		return err
 	}
 	if err := writeCommitted(durable.OS, e.dir, after); err != nil {
-		return errors.Join(err, e.fleet.set(ctx, e.wanted(before)))
+		return errors.Join(err, e.setInstances(before))
 	}
 	e.mu.Lock()
 	e.live = after
 	e.mu.Unlock()
 	e.log.Info("instance set by hand", "address", address, "running", running)
 	return nil
+}
+
+// setInstances makes the instances so. Who has asked for it may be gone meanwhile, and what he asked for half
+// done would be nobody's: it has a time of its own.
+func (e *engine) setInstances(live committed) error {
+	ctx, cancel := context.WithTimeout(e.life, stopPatience)
+	defer cancel()
+	return e.fleet.set(ctx, e.wanted(live))
 }
 
 // observe takes a verdict of the prober and gives every table that it concerns a

@@ -126,7 +126,7 @@ func (e *engine) SetFault(ctx context.Context, address string, fault *spec.Insta
 		next = &byHand{fault: *fault}
 	}
 	undo := e.faults.set(address, next)
-	if err := e.fleet.set(ctx, e.wanted(e.current())); err != nil {
+	if err := e.setInstances(e.current()); err != nil {
 		undo()
 		return err
 	}
