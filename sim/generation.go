@@ -85,7 +85,7 @@ func (r *run) swap(g *generation) {
 		if prev >= 0 {
 			state = r.pools[prev].state
 		}
-		r.pools[k].Pool, r.pools[k].state = p, balance.NewState(p, state)
+		r.pools[k].Pool, r.pools[k].state, r.pools[k].known = p, balance.NewState(p, state), tablesOf(p)
 		for i := range p.Backends {
 			r.succeed(r.pools[k].first+i, r.serverOf(prev, &p.Backends[i]), &p.Backends[i])
 		}

@@ -19,7 +19,8 @@ type pool struct {
 	counts bool // what is in flight matters to it
 
 	// known are the last tables of a hash, by who was how well and how warm: servers come back, and
-	// such a table takes a millisecond. nil = of no hash.
+	// such a table takes a millisecond. They are of this Pool, another of which has weights of its
+	// own. nil = of no hash.
 	known map[string]*balance.Table
 }
 

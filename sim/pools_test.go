@@ -3,6 +3,7 @@ package sim
 import (
 	"reflect"
 	"testing"
+	"time"
 
 	"pgregory.net/rapid"
 
@@ -28,4 +29,25 @@ func TestKnownTables(t *testing.T) {
 			t.Fatalf("%d tables are kept", len(p.known))
 		}
 	})
+}
+
+// Who is drained gets nothing new under a hash either, though he is as well and as warm as before.
+func TestKnownTablesAreOfWhatServes(t *testing.T) {
+	for _, scheduler := range []string{spec.SchedulerSCH, spec.SchedulerTCH} {
+		c := shop(scheduler, 100, 100)
+		webListener(c).Drain = 30 * time.Second
+		day(c).Drains = []spec.SimulatedDrain{{Name: "d", At: 20 * time.Second, For: 20 * time.Second, Targets: []string{"instance.s1"}}}
+		picks, _ := picksOf(t, c)
+		during, others := 0, 0
+		for _, p := range picks {
+			if p.Backend == "instance.s1" {
+				if others++; p.At > 20*time.Second && p.At < 40*time.Second {
+					during++
+				}
+			}
+		}
+		if during > 0 || others == 0 {
+			t.Errorf("%s: %d connections went to a server while it was drained, %d at other times", scheduler, during, others-during)
+		}
+	}
 }
