@@ -61,7 +61,7 @@ func NewQuotas(listeners []*Listener, prev map[string]*Quota) map[string]*Quota 
 // newQuota takes from a listener what its load balancer's limits are.
 func newQuota(l *Listener, before *Quota, rest int) *Quota {
 	q := &Quota{
-		Connections: &Limit{maximum: int64(l.MaxConnections), open: before.Connections.open},
+		Connections: &Limit{maximum: int64(l.MaxConnections), occupancy: before.Connections.occupancy},
 		CPS:         nextRate(l.CPS, l.CPS, before.CPS),
 		QPS:         nextRate(l.QPS, l.QPS, before.QPS),
 		Listeners:   map[string]*ListenerQuota{},

@@ -74,12 +74,22 @@ func (r *Rate) Take(now, n int64) (wait int64) {
 // neither counts nor refuses.
 type Limit struct {
 	maximum int64 // 0 = none
-	open    *atomic.Int64
+	*occupancy
+}
+
+// occupancy is what a Limit hands on to the one that follows it.
+type occupancy struct{ open, peak atomic.Int64 }
+
+// raise notes that so many are open.
+func (o *occupancy) raise(n int64) {
+	for p := o.peak.Load(); n > p && !o.peak.CompareAndSwap(p, n); p = o.peak.Load() {
+		continue
+	}
 }
 
 // NewLimit returns a limit of so many; 0 counts only.
 func NewLimit(maximum int) *Limit {
-	return &Limit{maximum: int64(maximum), open: new(atomic.Int64)}
+	return &Limit{maximum: int64(maximum), occupancy: new(occupancy)}
 }
 
 // Enter counts one more, unless that is too many; Leave ends it.
@@ -88,7 +98,7 @@ func (l *Limit) Enter() bool {
 		return true
 	}
 	if l.maximum == 0 {
-		l.open.Add(1)
+		l.raise(l.open.Add(1))
 		return true
 	}
 	for {
@@ -97,6 +107,7 @@ func (l *Limit) Enter() bool {
 			return false
 		}
 		if l.open.CompareAndSwap(n, n+1) {
+			l.raise(n + 1)
 			return true
 		}
 	}
@@ -115,4 +126,12 @@ func (l *Limit) Open() int64 {
 		return 0
 	}
 	return l.open.Load()
+}
+
+// Peak returns the most that were ever open at once.
+func (l *Limit) Peak() int64 {
+	if l == nil {
+		return 0
+	}
+	return l.peak.Load()
 }

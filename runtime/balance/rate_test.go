@@ -132,6 +132,13 @@ func TestLimit(t *testing.T) {
 	if unbounded.Open() != 100 || none.Open() != 0 {
 		t.Errorf("%d and %d are open, want 100 and 0", unbounded.Open(), none.Open())
 	}
+	for range 50 {
+		unbounded.Leave()
+	}
+	unbounded.Enter()
+	if l.Peak() != 2 || unbounded.Peak() != 100 || none.Peak() != 0 {
+		t.Errorf("at most %d, %d and %d were open, want 2, 100 and 0", l.Peak(), unbounded.Peak(), none.Peak())
+	}
 }
 
 func TestLimitConcurrently(t *testing.T) {
@@ -150,8 +157,8 @@ func TestLimitConcurrently(t *testing.T) {
 		})
 	}
 	loops.Wait()
-	if l.Open() != 0 {
-		t.Errorf("%d are open, want 0", l.Open())
+	if l.Open() != 0 || l.Peak() < 1 || l.Peak() > 5 {
+		t.Errorf("%d are open, want 0; at most %d were", l.Open(), l.Peak())
 	}
 }
 

@@ -47,6 +47,7 @@ type conn struct {
 	activity int64         // when a byte last moved
 	idle     time.Duration // without a byte, after which both sides are reset
 	phase    phase
+	tunnels  bool // it was an exchange of HTTP
 }
 
 // open takes over a connection that was accepted on a socket.
@@ -89,7 +90,9 @@ func (h *Handler) admit(loop *netloop.Loop, source netip.Addr) bool {
 		h.front.lane(loop.Index()).denied.Add(1)
 		return false
 	case balance.Dropped:
-		h.front.lane(loop.Index()).dropped.Add(1)
+		front := h.front.lane(loop.Index())
+		front.dropped.Add(1)
+		front.OverLimit++
 		return false
 	}
 	return true
@@ -287,6 +290,10 @@ func (c *conn) close() {
 	c.client.release(w.loop)
 	c.server.release(w.loop)
 	c.front.open.Add(-1)
+	if c.tunnels {
+		c.front.Busy--
+		c.tunnels = false
+	}
 	c.admitted.dismiss()
 	c.prev.next, c.next.prev = c.next, c.prev
 	c.next, c.prev = nil, nil

@@ -2,7 +2,10 @@
 
 package proxy
 
-import "sync/atomic"
+import (
+	"sync/atomic"
+	"unsafe"
+)
 
 // Counts is what is counted for a listener and for each backend.
 type Counts struct {
@@ -98,16 +101,20 @@ type backendKey struct{ pool, name string }
 type tally struct {
 	backendKey
 	// What a process before this one has counted; set before the first Serve.
-	before       Counts
-	beforeSecure SecureCounts
-	lanes        atomic.Pointer[[]lane] // by loop; nil before the first Serve
+	before        Counts
+	beforeSecure  SecureCounts
+	beforeTraffic Traffic
+	lanes         atomic.Pointer[[]lane] // by loop; nil before the first Serve
 }
 
 // lane is what one loop counts. Only that loop writes it, so the atomics are
-// never contended; being 128 bytes, it keeps loops out of each other's cache lines.
+// never contended; being 3 * 128 bytes, it keeps loops out of each other's cache lines.
 type lane struct {
 	open, requests, errors, failures, timedOut, cut, denied, dropped, shed, in, out atomic.Int64
 	unshaken, slowShakes, tooManyShakes, floods, refusedStreams                     atomic.Int64
+
+	Traffic
+	_ [256 - unsafe.Sizeof(Traffic{})]byte
 }
 
 func (t *tally) attach(loops int) {

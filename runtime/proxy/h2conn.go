@@ -32,6 +32,7 @@ type h2Conn struct {
 	armed int64 // when the timer fires; it is moved only when that is too late
 	told  int   // of the refused streams are counted
 	ends  bool  // when everything is said
+	asked int   // streams that are open
 
 	lingers  bool // our side has ended; what the client still sends is thrown away
 	lingered int  // bytes of that
@@ -89,8 +90,18 @@ func (h *h2Conn) open(s *http2.Stream) *httpConn {
 	c.prev, c.next = w.https.prev, &w.https
 	c.prev.next, c.next.prev = c, c
 	s.User = c
+	if h.asked++; h.asked == 1 {
+		h.front.Busy++
+	}
 	c.wait(c.handler.listener.RequestTimeout)
 	return c
+}
+
+// answered notes that a stream has ended.
+func (h *h2Conn) answered() {
+	if h.asked--; h.asked == 0 {
+		h.front.Busy--
+	}
 }
 
 // moved sets when patience ends. A later time costs nothing: the timer looks at due when

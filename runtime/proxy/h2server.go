@@ -48,7 +48,7 @@ func (l *idleList) share(fd int, patience time.Duration) (*h2Server, error) {
 
 // open gives a client a stream.
 func (h *h2Server) open(c *httpConn) *serverConn {
-	s := &serverConn{worker: h.worker, home: h.home, client: c, fd: -1, connected: h.stands, reused: h.stands, h2: h}
+	s := &serverConn{worker: h.worker, home: h.home, client: c, fd: -1, connected: h.stands, reused: h.stands, h2: h, since: h.worker.loop.Now()}
 	s.stream = h.conn.Open()
 	s.stream.User = s
 	if !h.stands {

@@ -19,12 +19,13 @@ type Handler struct {
 	front    *tally  // what concerns no backend
 	// leaving are the backends of earlier generations that may still have
 	// connections; gone is what those counted that have none any more.
-	leaving []*tally
-	gone    Counts
-	server  atomic.Pointer[Server] // once served
-	quota   *balance.Quota         // of the balancer; nil = unlimited
-	share   *balance.ListenerQuota // of the listener; nil = unlimited
-	http    *httpFront             // nil on L4
+	leaving     []*tally
+	gone        Counts
+	goneTraffic Traffic
+	server      atomic.Pointer[Server] // once served
+	quota       *balance.Quota         // of the balancer; nil = unlimited
+	share       *balance.ListenerQuota // of the listener; nil = unlimited
+	http        *httpFront             // nil on L4
 }
 
 // pool is the live side of one balance.Pool.
@@ -54,7 +55,7 @@ func NewHandler(l *balance.Listener, states []*balance.State, quota *balance.Quo
 	}
 	known := make(map[backendKey]*tally)
 	if prev != nil {
-		h.front, h.gone = prev.front, prev.gone
+		h.front, h.gone, h.goneTraffic = prev.front, prev.gone, prev.goneTraffic
 		for _, t := range prev.tallies() {
 			known[t.backendKey] = t
 		}
@@ -94,6 +95,8 @@ func (h *Handler) inheritLeaving(prev *Handler, known map[backendKey]*tally) {
 		}
 		if counts := t.sum(); counts.Connections == 0 {
 			h.gone.add(counts)
+			traffic := t.traffic()
+			h.goneTraffic.add(&traffic)
 		} else {
 			h.leaving = append(h.leaving, t)
 		}

@@ -173,27 +173,31 @@ func (w *worker) flows() int {
 // Record is what a Handler has counted, for the one of another process that goes on with
 // it. What is open stays where it is, so that is not in it.
 type Record struct {
-	Front    Counts          `json:"front"`
-	Secure   SecureCounts    `json:"secure"`
-	Gone     Counts          `json:"gone"`
-	Backends []BackendRecord `json:"backends"`
+	Front        Counts          `json:"front"`
+	FrontTraffic Traffic         `json:"front_traffic"`
+	Secure       SecureCounts    `json:"secure"`
+	Gone         Counts          `json:"gone"`
+	GoneTraffic  Traffic         `json:"gone_traffic"`
+	Backends     []BackendRecord `json:"backends"`
 }
 
 // BackendRecord is what was counted of one backend of a pool.
 type BackendRecord struct {
-	Pool   string `json:"pool"` // its owner
-	Name   string `json:"name"`
-	Counts Counts `json:"counts"`
+	Pool    string  `json:"pool"` // its owner
+	Name    string  `json:"name"`
+	Counts  Counts  `json:"counts"`
+	Traffic Traffic `json:"traffic"`
 }
 
-// Record tells what was counted so far.
+// Record tells what was counted so far. It waits for a turn of every loop.
 func (h *Handler) Record() Record {
-	r := Record{Front: h.front.sum(), Secure: h.front.secure(), Gone: h.gone}
-	r.Front.Connections, r.Gone.Connections = 0, 0
+	totals := h.Totals()
+	r := Record{Front: h.front.sum(), FrontTraffic: totals.Front, Secure: h.front.secure(), Gone: h.gone, GoneTraffic: h.goneTraffic}
+	r.Front.Connections, r.Gone.Connections, r.FrontTraffic.Busy = 0, 0, 0
 	for _, t := range h.tallies() {
 		counts := t.sum()
 		counts.Connections = 0
-		r.Backends = append(r.Backends, BackendRecord{t.pool, t.name, counts})
+		r.Backends = append(r.Backends, BackendRecord{t.pool, t.name, counts, totals.Server(t.pool, t.name)})
 	}
 	return r
 }
@@ -201,24 +205,26 @@ func (h *Handler) Record() Record {
 // Recall goes on from a Record. Call it before the first Serve.
 func (h *Handler) Recall(r Record) {
 	h.front.before, h.front.beforeSecure, h.gone = r.Front, r.Secure, r.Gone
+	h.front.beforeTraffic, h.goneTraffic = r.FrontTraffic, r.GoneTraffic
 	known := make(map[backendKey]*tally)
 	for _, t := range h.tallies() {
 		known[t.backendKey] = t
 	}
 	for _, b := range r.Backends {
 		if t := known[backendKey{b.Pool, b.Name}]; t != nil {
-			t.before = b.Counts
+			t.before, t.beforeTraffic = b.Counts, b.Traffic
 		} else {
 			h.gone.add(b.Counts)
+			h.goneTraffic.add(&b.Traffic)
 		}
 	}
 }
 
 // Since is what was counted after an earlier Record of the same Handler.
 func (r Record) Since(before Record) Record {
-	known := make(map[backendKey]Counts, len(before.Backends))
+	known := make(map[backendKey]BackendRecord, len(before.Backends))
 	for _, b := range before.Backends {
-		known[backendKey{b.Pool, b.Name}] = b.Counts
+		known[backendKey{b.Pool, b.Name}] = b
 	}
 	s := Record{Front: r.Front.minus(before.Front), Gone: r.Gone.minus(before.Gone), Secure: SecureCounts{
 		HandshakesFailed:   r.Secure.HandshakesFailed - before.Secure.HandshakesFailed,
@@ -226,9 +232,10 @@ func (r Record) Since(before Record) Record {
 		HandshakesDropped:  r.Secure.HandshakesDropped - before.Secure.HandshakesDropped,
 		FloodsCut:          r.Secure.FloodsCut - before.Secure.FloodsCut,
 		StreamsRefused:     r.Secure.StreamsRefused - before.Secure.StreamsRefused,
-	}}
+	}, FrontTraffic: r.FrontTraffic.minus(&before.FrontTraffic), GoneTraffic: r.GoneTraffic.minus(&before.GoneTraffic)}
 	for _, b := range r.Backends {
-		s.Backends = append(s.Backends, BackendRecord{b.Pool, b.Name, b.Counts.minus(known[backendKey{b.Pool, b.Name}])})
+		was := known[backendKey{b.Pool, b.Name}]
+		s.Backends = append(s.Backends, BackendRecord{b.Pool, b.Name, b.Counts.minus(was.Counts), b.Traffic.minus(&was.Traffic)})
 	}
 	return s
 }
@@ -247,6 +254,7 @@ func (h *Handler) Credit(r Record) {
 	server.workers[0].loop.Post(func() { // whose lane it is
 		front := h.front.lane(0)
 		front.credit(r.Front)
+		front.Traffic.add(&r.FrontTraffic)
 		front.unshaken.Add(r.Secure.HandshakesFailed)
 		front.slowShakes.Add(r.Secure.HandshakesTimedOut)
 		front.tooManyShakes.Add(r.Secure.HandshakesDropped)
@@ -255,6 +263,7 @@ func (h *Handler) Credit(r Record) {
 		for _, b := range r.Backends {
 			if t := known[backendKey{b.Pool, b.Name}]; t != nil && t.lanes.Load() != nil {
 				t.lane(0).credit(b.Counts)
+				t.lane(0).Traffic.add(&b.Traffic)
 			}
 		}
 	})

@@ -104,6 +104,7 @@ type httpConn struct {
 	known      bool // the client has the cookie of this server already
 	gzips      bool // the answer may be compressed
 	streams    bool // its pieces are not held back while it is
+	counts     bool // the request under way is counted, but not how it ends
 }
 
 // openHTTP takes over a connection that was accepted for an HTTP listener.
@@ -112,6 +113,7 @@ func (w *worker) openHTTP(k *Socket, h *Handler, fd int, source netip.AddrPort) 
 	c.socket, c.handler, c.admitted, c.source, c.fd, c.stage = k, h, h, source, fd, idle
 	c.front = h.front.lane(w.loop.Index())
 	c.front.open.Add(1)
+	c.front.Accepted++
 	c.prev, c.next = w.https.prev, &w.https
 	c.prev.next, c.next.prev = c, c
 	if w.loop.Add(fd, c) != nil {

@@ -135,14 +135,14 @@ func (c *httpConn) badAnswer() {
 // and what has come of its body.
 func (c *httpConn) answer(buf []byte, at, n int) {
 	s, w, r := c.server, c.worker, &c.worker.http.response
-	if r.Status >= 500 {
+	if s.status = uint16(r.Status); r.Status >= 500 {
 		c.lane.failures.Add(1)
 	}
 	if r.Status >= 500 && c.handler.listener.Retry.Status5x && c.tryAnother() {
 		return
 	}
 	c.drop()
-	c.status = uint16(r.Status)
+	c.status = s.status
 	if c.log != nil {
 		c.log.upstreamStatus, c.log.answered = r.Status, w.loop.Now()
 	}
@@ -203,7 +203,8 @@ func (c *httpConn) answerBody(b []byte) {
 // for another request, the client's for its next.
 func (c *httpConn) finish() {
 	s := c.server
-	c.logged()
+	s.conclude(c.lane)
+	c.conclude()
 	keeps := s.reusable() && c.sent && c.drain == nil && c.going == nil && c.handler.listener.UpstreamKeepalive
 	c.give()
 	c.server = nil
@@ -272,14 +273,11 @@ func (c *httpConn) refuse(status int) {
 		c.abort()
 		return
 	}
-	if c.server != nil {
-		c.server.close()
-		c.server = nil
-	}
-	c.give()
+	c.hangUp()
 	switch {
 	case status == http.StatusServiceUnavailable:
 		c.front.dropped.Add(1)
+		c.front.OverQPS++
 	case status > 500:
 		c.front.errors.Add(1)
 	}
@@ -315,7 +313,7 @@ func (c *httpConn) finishOwn() {
 	if c.log != nil {
 		c.log.body = int64(len(answer) - bytes.Index(answer, endOfHead) - len(endOfHead))
 	}
-	c.logged()
+	c.conclude()
 	if c.sendAnswer(answer, true) {
 		c.nextRequest()
 	}

@@ -66,7 +66,7 @@ func (c *httpConn) assign(request []byte) {
 				continue
 			}
 			s.client, c.server, s.reused = c, s, true
-			s.touched, s.answered = false, false
+			s.touched, s.answered, s.since = false, false, c.worker.loop.Now()
 			if c.mayRepeat() {
 				c.retain(request)
 			}
@@ -183,7 +183,7 @@ func (c *httpConn) dial() bool {
 		}
 		return true
 	}
-	s := &serverConn{worker: c.worker, client: c, fd: fd, home: home}
+	s := &serverConn{worker: c.worker, client: c, fd: fd, home: home, since: loop.Now()}
 	c.server, c.stage = s, connecting
 	c.wait(c.handler.listener.ConnectTimeout)
 	if loop.AddAhead(fd, s) != nil {
@@ -205,10 +205,13 @@ func (c *httpConn) connectFailed() {
 	c.assign(c.kept)
 }
 
-// hangUp gives up the server of the attempt under way.
+// hangUp gives up the server of the attempt under way, if there is one.
 func (c *httpConn) hangUp() {
-	c.server.close()
-	c.server = nil
+	if c.server != nil {
+		c.server.conclude(c.lane)
+		c.server.close()
+		c.server = nil
+	}
 	c.give()
 }
 
@@ -217,6 +220,7 @@ func (c *httpConn) sendRequest(request []byte) {
 	s := c.server
 	c.stage = asking
 	c.lane.requests.Add(1)
+	s.counts, s.status = true, 0
 	c.passedIn(len(request))
 	c.wait(c.handler.listener.RequestTimeout)
 	if !s.send(request) {

@@ -113,6 +113,7 @@ func atRest(t testing.TB, h *Handler) Counters {
 			eventually(t, "nothing is in flight to "+b.Name, func() bool { return p.state.Active(i) == 0 && h.Active(p.spec.Owner, b.Name) == 0 })
 		}
 	}
+	wantAllEnded(t, h)
 	return h.Counters()
 }
 

@@ -79,6 +79,21 @@ func (c *httpConn) abort() {
 	c.close()
 }
 
+// conclude counts an exchange that has ended, and logs it.
+func (c *httpConn) conclude() {
+	if !c.counts {
+		return
+	}
+	c.counts = false
+	c.front.count(c.status, c.worker.loop.Now()-c.began)
+	if c.h2 == nil {
+		c.front.Busy--
+	}
+	if c.log != nil {
+		c.logged()
+	}
+}
+
 // close closes what is open and gives the record back. An exchange that it ends is
 // logged with what the client was told, 502 if that was nothing yet.
 func (c *httpConn) close() {
@@ -86,18 +101,15 @@ func (c *httpConn) close() {
 	if c.status == 0 {
 		c.status = http.StatusBadGateway
 	}
-	c.logged()
-	if c.server != nil {
-		c.server.close()
-		c.server = nil
-	}
-	c.give()
+	c.conclude()
+	c.hangUp()
 	c.stay()
 	if c.out != nil {
 		w.loop.Release(c.out)
 	}
 	if c.stream != nil {
 		closeStream(c.stream, &c.h2.h2Link)
+		c.h2.answered()
 		c.release()
 		return
 	}

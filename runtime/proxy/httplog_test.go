@@ -142,6 +142,10 @@ func TestHTTPEveryEndIsLoggedOnce(t *testing.T) {
 			}
 			c.Close()
 			atRest(t, h)
+			ended := h.Totals().Front.Exchanges
+			if class := max(0, int(test.status)/100-1); ended.Count() != 2 || ended.Classes[class] < 1 {
+				t.Errorf("counted %+v, the log says 200 and %v", ended, test.status)
+			}
 			got := lines()
 			if len(got) != 2 {
 				t.Fatalf("%d lines:\n%s", len(got), strings.Join(got, "\n"))

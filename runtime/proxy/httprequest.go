@@ -89,7 +89,7 @@ func (c *httpConn) start(buf []byte, at, n int) {
 	c.stage, c.status = connecting, 0
 	c.adopt()
 	h := c.handler
-	c.front.requests.Add(1)
+	c.begin()
 	c.minor, c.head, c.upgrade, c.last = uint8(r.Minor), r.Head, r.Upgrade != nil, r.Close
 	c.ends = c.ends || r.Close || c.leaves()
 	c.idempotent, c.lost = isIdempotent(r.Method), false
@@ -125,6 +125,15 @@ func (c *httpConn) start(buf []byte, at, n int) {
 	}
 	if c.route(r) {
 		c.forward(buf, body, end)
+	}
+}
+
+// begin counts a request.
+func (c *httpConn) begin() {
+	c.front.requests.Add(1)
+	c.counts = true
+	if c.h2 == nil {
+		c.front.Busy++
 	}
 }
 
@@ -238,7 +247,7 @@ func (c *httpConn) refuseUnread(status int) {
 	}
 	c.stage = connecting
 	c.adopt()
-	c.front.requests.Add(1)
+	c.begin()
 	if c.handler.http.log != nil {
 		c.log = c.newLogEntry(&w.http.unread, len(c.in))
 	}

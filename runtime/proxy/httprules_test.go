@@ -294,6 +294,9 @@ func TestAdmission(t *testing.T) {
 				if n := h.Counters(); n.Denied != test.denied || n.Dropped != test.dropped {
 					t.Errorf("counted %+v", n.Counts)
 				}
+				if n := h.Totals().Front.OverLimit; n != test.dropped {
+					t.Errorf("%d over the limit", n)
+				}
 			})
 		}
 	}
@@ -318,6 +321,9 @@ func TestHTTPRequestsPerSecond(t *testing.T) {
 	}
 	if counts[200] < 3 || counts[503] == 0 || counts[200]+counts[503] != 20 {
 		t.Errorf("answered %v", counts)
+	}
+	if n := h.Totals().Front; n.OverQPS != int64(counts[503]) || n.OverLimit != 0 {
+		t.Errorf("counted %+v", n)
 	}
 }
 

@@ -129,12 +129,9 @@ func appendMember(b []byte, key string, value []byte) []byte {
 	return append(b, '"')
 }
 
-// logged writes the line of an exchange that has ended, if it is logged.
+// logged writes the line of an exchange that has ended.
 func (c *httpConn) logged() {
 	e := c.log
-	if e == nil {
-		return
-	}
 	c.log = nil
 	if s := c.server; s != nil && s.answered {
 		if e.body = s.body.Bytes; c.packer != nil {

@@ -44,7 +44,7 @@ func (c *httpConn) abandon() {
 	}
 	o := &orphan{server: s, assignment: c.assignment, left: orphanBytes, head: c.head, keeps: c.handler.listener.UpstreamKeepalive}
 	o.timer.Init(o)
-	c.logged()
+	c.conclude()
 	c.server, c.assignment = nil, assignment{}
 	s.client, s.orphan = nil, o
 	o.prev, o.next = w.orphans.prev, &w.orphans.orphan
@@ -120,7 +120,7 @@ func (o *orphan) take(b []byte) bool {
 			s.in = append(s.in, b...)
 			return true
 		case r.Status >= 200:
-			s.answered, s.ends = true, r.Close
+			s.answered, s.ends, s.status = true, r.Close, uint16(r.Status)
 			s.body.OfResponse(r)
 		}
 		b = b[n:]
@@ -157,6 +157,7 @@ func (o *orphan) end(keeps bool) {
 	w.loop.Stop(&o.timer)
 	o.prev.next, o.next.prev = o.next, o.prev
 	w.orphans.size--
+	s.conclude(o.lane)
 	o.give()
 	s.orphan = nil
 	if keeps {

@@ -25,7 +25,8 @@ func (c *httpConn) switchProtocols(b []byte, n int) {
 	if !c.send(w.http.head) {
 		return
 	}
-	c.logged()
+	s.conclude(c.lane)
+	c.conclude()
 	c.tunnel()
 }
 
@@ -35,7 +36,8 @@ func (c *httpConn) tunnel() {
 	early := c.in
 	t := w.record()
 	t.socket, t.handler, t.source, t.began = c.socket, c.handler, c.source, c.began
-	t.front, t.admitted, t.assignment = c.front, c.admitted, c.assignment
+	t.front, t.admitted, t.assignment, t.tunnels = c.front, c.admitted, c.assignment, true
+	t.front.Busy++
 	if c.going != nil {
 		t.drainUntil(c.going, c.goes)
 		c.stay()

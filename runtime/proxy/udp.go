@@ -37,7 +37,9 @@ type UDPSocket struct {
 type Dropped struct {
 	NoServer  int64 // from new clients while no server could be had
 	Sessions  int64 // from new clients while the loop had all the sessions it may have
-	Bandwidth int64 // beyond what the listener may use
+	Bandwidth int64 // beyond what the listener may use, which are so many
+	BytesIn   int64 // bytes from clients and
+	BytesOut  int64 // to clients
 	TooLong   int64 // for the way to the server or the client
 	Overflow  int64 // because a socket's buffer was full, or the way to the client shut
 }
@@ -116,6 +118,8 @@ func (k *UDPSocket) Dropped() Dropped {
 		sum.NoServer += r.dropped.noServer.Load()
 		sum.Sessions += r.dropped.sessions.Load()
 		sum.Bandwidth += r.dropped.bandwidth.Load()
+		sum.BytesIn += r.dropped.bytesIn.Load()
+		sum.BytesOut += r.dropped.bytesOut.Load()
 		sum.TooLong += r.dropped.tooLong.Load()
 		sum.Overflow += r.dropped.overflow.Load()
 	}

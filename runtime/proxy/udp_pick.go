@@ -17,14 +17,16 @@ func (s *session) affords(out bool, n int) bool {
 	if q == nil {
 		return true
 	}
-	rate := q.In
+	dropped := &s.receiver.dropped
+	rate, bytes := q.In, &dropped.bytesIn
 	if out {
-		rate = q.Out
+		rate, bytes = q.Out, &dropped.bytesOut
 	}
 	if rate.Allow(s.receiver.loop.Now(), int64(n)) {
 		return true
 	}
-	s.receiver.dropped.bandwidth.Add(1)
+	dropped.bandwidth.Add(1)
+	bytes.Add(int64(n))
 	return false
 }
 

@@ -39,7 +39,7 @@ type receiver struct {
 	resting bool // nobody is received from
 	left    bool // for good: another process receives
 	dropped struct {
-		noServer, sessions, bandwidth, tooLong, overflow atomic.Int64
+		noServer, sessions, bandwidth, bytesIn, bytesOut, tooLong, overflow atomic.Int64
 	}
 }
 

@@ -52,6 +52,7 @@ func (s *session) forward(p []byte) {
 		case 0:
 			s.announce = false
 			s.lane.in.Add(int64(len(p)))
+			s.lane.PacketsIn++
 			return
 		case unix.EAGAIN, unix.ENOBUFS, unix.ENOMEM:
 			r.dropped.overflow.Add(1)
@@ -114,6 +115,7 @@ func (s *session) answer(n int) {
 		bytes += len(r.batch.Datagram(i))
 	}
 	s.lane.out.Add(int64(bytes))
+	s.lane.PacketsOut += int64(n)
 	s.learn(n)
 	for i := 0; i < n; i++ {
 		to := i

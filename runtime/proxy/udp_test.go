@@ -466,7 +466,10 @@ func TestUDPQuota(t *testing.T) {
 	sendUDP(t, first, make([]byte, size))
 	sendUDP(t, second, make([]byte, size))
 	receiveUDP(t, first)
-	eventually(t, "the second is too much from clients", func() bool { return k.Dropped().Bandwidth == 1 })
+	eventually(t, "the second is too much from clients", func() bool { return k.Dropped().BytesIn == size })
+	if d := k.Dropped(); d != (Dropped{Bandwidth: 1, BytesIn: size}) {
+		t.Errorf("dropped %+v", d)
+	}
 	over := udpClient(t, k)
 	sendUDP(t, over, nil)
 	eventually(t, "a third client is too much", func() bool { return h.Counters().Dropped == 1 })
@@ -496,6 +499,9 @@ func TestUDPBandwidthOut(t *testing.T) {
 	receiveUDP(t, c)
 	eventually(t, "the second answer is too much", func() bool { return k.Dropped().Bandwidth == 1 })
 	wantSilence(t, c)
+	if d := k.Dropped(); d != (Dropped{Bandwidth: 1, BytesOut: size}) {
+		t.Errorf("dropped %+v", d)
+	}
 	if got := h.Counters(); got.BytesIn != 2 || got.BytesOut != 2*size {
 		t.Errorf("counted %+v", got.Counts)
 	}

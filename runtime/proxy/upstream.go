@@ -152,12 +152,14 @@ type serverConn struct {
 	fd         int
 	h2         *h2Server // whose stream it is; nil = it has a socket of its own
 	stream     *http2.Stream
-	since      int64           // when it became idle
+	since      int64           // when it became idle, or was picked for the request under way
 	in         []byte          // the unfinished head of an answer
 	out        *netloop.Buffer // what the server did not take
 	body       http1.Body      // of the answer
 
-	idle      bool // in the list
+	status    uint16 // of the answer to the request under way; 0 = none as yet
+	counts    bool   // the request under way is counted, but not how it ends
+	idle      bool   // in the list
 	connected bool
 	reused    bool // has answered a request before
 	answered  bool // the answer's head has been passed on
@@ -272,6 +274,14 @@ func (s *serverConn) flush() bool {
 	}
 	c.receiveBody()
 	return s.client == c && c.server == s
+}
+
+// conclude counts the request under way, which has ended or is given up.
+func (s *serverConn) conclude(l *lane) {
+	if s.counts {
+		s.counts = false
+		l.count(s.status, s.worker.loop.Now()-s.since)
+	}
 }
 
 // close ends the connection. Whose it was has to see to itself.
