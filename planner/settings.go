@@ -57,16 +57,19 @@ type setting struct {
 }
 
 func settingsOf(r spec.Runtime) []setting {
-	network, dns := "", ""
+	network, dns, metrics := "", "", ""
 	if r.Network != (netip.Prefix{}) {
 		network = r.Network.String()
 	}
 	if r.DNSAddress.IsValid() {
 		dns = r.DNSAddress.String()
 	}
+	if r.MetricsAddress.IsValid() {
+		metrics = r.MetricsAddress.String()
+	}
 	return []setting{
 		{"dns_address", dns}, {"expose", r.Expose}, {"loops", float64(r.Loops)},
-		{"network", network}, {"port_offset", float64(r.PortOffset)},
+		{"metrics_address", metrics}, {"network", network}, {"port_offset", float64(r.PortOffset)},
 	}
 }
 

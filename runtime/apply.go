@@ -11,6 +11,7 @@ import (
 	"slbctl/runtime/control"
 	"slbctl/runtime/dns"
 	"slbctl/runtime/durable"
+	"slbctl/runtime/metrics"
 	"slbctl/runtime/proxy"
 	"slbctl/spec"
 )
@@ -30,6 +31,7 @@ type change struct {
 	bound    []place                   // sockets that this change has bound
 	opened   []string                  // access logs that this change has opened
 	names    *dns.Server               // a name server that this change has started
+	page     *metrics.Page             // likewise, of /metrics
 	sick     map[netip.AddrPort]bool   // was abnormal before, also under another name: may take its time
 	renewed  map[string]bool           // instances that answer otherwise from the commit on
 	done     bool                      // the commit
@@ -209,6 +211,9 @@ func (e *engine) prepare(ctx context.Context, c *change) (err error) {
 	if err := e.bindNames(c); err != nil {
 		return err
 	}
+	if err := e.bindPage(c); err != nil {
+		return err
+	}
 	if err := e.openLogs(c); err != nil {
 		return err
 	}
@@ -376,6 +381,9 @@ func (e *engine) withdraw(c *change) error {
 	errs = append(errs, e.closeLogs(c.opened))
 	if c.names != nil {
 		errs = append(errs, c.names.Close())
+	}
+	if c.page != nil {
+		errs = append(errs, c.page.Close())
 	}
 	e.probe(specsOf(c.old))
 	// The apply's own time may be up; giving back must not fail for that.

@@ -68,6 +68,7 @@ func (b draining) over() bool {
 func (e *engine) retire(c *change) {
 	e.closeUnused(false)
 	e.retireNames(c)
+	e.retirePage(c)
 	e.probe(c.compiled)
 	running := served(instancesOf(c.after))
 	e.narrow(running)

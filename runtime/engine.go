@@ -17,6 +17,7 @@ import (
 	"slbctl/runtime/dns"
 	"slbctl/runtime/durable"
 	"slbctl/runtime/health"
+	"slbctl/runtime/metrics"
 	"slbctl/runtime/proxy"
 	"slbctl/runtime/tlsconf"
 	"slbctl/spec"
@@ -30,6 +31,8 @@ type engine struct {
 	folder *os.File // .slbctl, open so that socket paths stay short
 	log    *slog.Logger
 	exe    string
+	// version is the program's.
+	version string
 	// foreground: somebody waits for the end of this process; see outlive.
 	foreground bool
 	started    time.Time
@@ -57,8 +60,9 @@ type engine struct {
 	changed   chan struct{} // closed and replaced at every verdict and drain
 	drains    []*drain
 	names     *dns.Server
-	problems  []string // what could not be brought back at the start
-	elders    []*elder // processes before this one that finish what they have
+	page      *metrics.Page // of /metrics; nil = nowhere
+	problems  []string      // what could not be brought back at the start
+	elders    []*elder      // processes before this one that finish what they have
 	// From the process before, while this one is taking over: sockets that nobody has
 	// adopted yet, and what listeners had counted.
 	inherited map[place][]int
@@ -125,7 +129,7 @@ func newEngine(life context.Context, dir string, opt Options, shutdown context.C
 		return nil, fmt.Errorf("runtime folder: %w", err)
 	}
 	e := &engine{
-		dir: dir, folder: folder, log: opt.Log, exe: opt.Executable, foreground: opt.Foreground,
+		dir: dir, folder: folder, log: opt.Log, exe: opt.Executable, version: opt.Version, foreground: opt.Foreground,
 		started: time.Now(), life: life, shutdown: shutdown,
 		busy:      make(chan struct{}, 1),
 		moved:     make(chan struct{}),
@@ -166,9 +170,12 @@ func (e *engine) close() error {
 // endDataPath ends whatever clients are connected to.
 func (e *engine) endDataPath() error {
 	e.mu.Lock()
-	names := e.names
+	names, page := e.names, e.page
 	e.mu.Unlock()
 	var errs []error
+	if page != nil {
+		errs = append(errs, page.Close()) // before what it tells of
+	}
 	if names != nil {
 		errs = append(errs, names.Close())
 	}

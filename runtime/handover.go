@@ -57,6 +57,7 @@ type estate struct {
 	Control     int              `json:"control"`
 	Sockets     []heritedSocket  `json:"sockets"`
 	Names       *heritedNames    `json:"names,omitempty"`
+	Page        *heritedPage     `json:"page,omitempty"`
 	Elders      []heritedProcess `json:"elders"`
 
 	Problems []string                `json:"problems"`
@@ -78,6 +79,12 @@ type heritedNames struct {
 	Endpoint netip.AddrPort `json:"endpoint"`
 	UDP      int            `json:"udp"`
 	TCP      int            `json:"tcp"`
+}
+
+// heritedPage is the socket of /metrics.
+type heritedPage struct {
+	Endpoint   netip.AddrPort `json:"endpoint"`
+	Descriptor int            `json:"descriptor"`
 }
 
 // heritedProcess is one that had its successor before, and still finishes what it has.

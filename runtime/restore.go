@@ -84,4 +84,5 @@ func (e *engine) settled(c *change) {
 	e.mu.Unlock()
 	e.settleSecurity(c.security)
 	e.retireNames(c)
+	e.retirePage(c)
 }

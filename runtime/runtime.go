@@ -34,6 +34,7 @@ type Options struct {
 	// Executable starts the instances' child: it is called with "-chdir=DIR
 	// runtime instances".
 	Executable string
+	Version    string // of the program, for /metrics
 	// Foreground says that whoever has started the daemon waits for its end: it stays after
 	// another process has taken over, until that ends.
 	Foreground bool

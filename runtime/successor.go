@@ -160,6 +160,10 @@ func (e *engine) adoptEstate(h *heir) (err error) {
 		}
 		e.names = names
 	}
+	if will.Page != nil {
+		e.page = e.newPage()
+		e.page.Adopt(will.Page.Endpoint, os.NewFile(uintptr(will.Page.Descriptor), "metrics"))
+	}
 	for _, o := range will.Elders {
 		b, err := newBond(os.NewFile(uintptr(o.Descriptor), "bond"))
 		if err != nil {

@@ -143,11 +143,15 @@ func (e *engine) goOn(s *successor) error {
 	if e.names != nil {
 		e.names.Resume()
 	}
+	var err error
+	if e.page != nil {
+		err = e.page.Resume()
+	}
 	e.control.Resume()
 	ctx, cancel := context.WithTimeout(context.Background(), stopPatience)
 	defer cancel()
 	e.lock.sign()
-	return e.fleet.tellAgain(ctx)
+	return errors.Join(err, e.fleet.tellAgain(ctx))
 }
 
 // kill ends a successor that is not to serve, and returns when it has ended.
@@ -162,6 +166,9 @@ func (e *engine) pause() {
 	e.control.Pause()
 	if e.names != nil {
 		e.names.Pause()
+	}
+	if e.page != nil {
+		e.page.Pause()
 	}
 	e.eachSocket(socket.Pause)
 }
@@ -192,6 +199,13 @@ func (e *engine) inventory(b *bundle) (*estate, error) {
 	}
 	if err := e.inventorySockets(b, will); err != nil {
 		return nil, err
+	}
+	if e.page != nil {
+		n, err := b.take(e.page.File())
+		if err != nil {
+			return nil, err
+		}
+		will.Page = &heritedPage{e.page.Addr(), n}
 	}
 	e.mu.Lock()
 	defer e.mu.Unlock()
@@ -242,8 +256,9 @@ func (e *engine) bequeath() bequest {
 	e.mu.Lock()
 	defer e.mu.Unlock()
 	b := bequest{Tickets: e.tickets.HandOver(), Listeners: map[string]heritedListener{}}
+	records := recordsOf(e.listeners)
 	for address, l := range e.listeners {
-		h := heritedListener{Record: l.handler.Record(), Memories: map[string]balance.Memory{}}
+		h := heritedListener{Record: records[address], Memories: map[string]balance.Memory{}}
 		for n, p := range l.spec.Pools() {
 			h.Memories[p.Owner] = l.states[n].Memory(e.balancer.Now())
 		}
@@ -271,6 +286,11 @@ func (e *engine) retireEngine() {
 		elder.conn.Close() // the successor has another descriptor of it
 	}
 	e.eachSocket(socket.Leave)
+	if e.page != nil {
+		if err := e.page.Leave(); err != nil {
+			e.log.Error("leave the metrics to the successor", "error", err)
+		}
+	}
 	for _, l := range e.listeners {
 		l.handler.SeeOff()
 	}
@@ -328,10 +348,15 @@ func (e *engine) empty(ctx context.Context, gone <-chan struct{}) (err error) {
 // rest is what the successor does not know of what was counted.
 func (e *engine) rest() map[string]proxy.Record {
 	rest := map[string]proxy.Record{}
-	for address, l := range e.listeners {
-		rest[address] = l.handler.Record().Since(e.told[address].Record)
+	for address, r := range recordsOf(e.listeners) {
+		rest[address] = r.Since(e.told[address].Record)
 	}
 	return rest
+}
+
+// recordsOf asks all listeners at once: each waits for a turn of every loop.
+func recordsOf(listeners map[string]*listener) map[string]proxy.Record {
+	return ofAll(listeners, func(l *listener) proxy.Record { return l.handler.Record() })
 }
 
 // standBy waits for the end of the runtime, and brings it about when this process is told

@@ -50,7 +50,7 @@ type endpoint struct {
 
 // checkEndpoints looks for two things that would listen on one address and port.
 func (l *loader) checkEndpoints(c *Config) {
-	holders := make(map[endpoint]string, len(c.Instances)+len(c.LoadBalancers)+2)
+	holders := make(map[endpoint]string, len(c.Instances)+len(c.LoadBalancers)+3)
 	for _, network := range []string{ProtocolTCP, ProtocolUDP} {
 		holders[endpoint{c.Runtime.DNSEndpoint(), network}] = "the DNS server"
 	}
@@ -65,6 +65,9 @@ func (l *loader) checkEndpoints(c *Config) {
 			return
 		}
 		holders[at] = who
+	}
+	if at := c.Runtime.MetricsAddress; at.IsValid() {
+		claim(at.Addr(), at.Port(), false, "the metrics page", l.runtimeAt.at("metrics_address"))
 	}
 	for _, i := range c.Instances {
 		for _, p := range i.Ports {

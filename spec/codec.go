@@ -285,4 +285,11 @@ var (
 		}
 		return e, err
 	}, netip.AddrPort.String)
+	endpointIP = parsed("an IP:PORT such as \"127.0.0.1:9100\" or \"[::1]:9100\"", func(s string) (netip.AddrPort, error) {
+		e, err := netip.ParseAddrPort(s)
+		if err == nil && (e.Addr().Is4In6() || e.Addr().Zone() != "" || e.Port() == 0) {
+			err = fmt.Errorf("not a usable endpoint")
+		}
+		return e, err
+	}, netip.AddrPort.String)
 )

@@ -68,6 +68,8 @@ type Runtime struct {
 	PortOffset int // added to every declared port below 1024 that slbctl binds
 	Expose     bool
 	DNSAddress netip.AddrPort // zero = first address of Network, port 53
+	// MetricsAddress is where Prometheus finds /metrics; zero = nowhere.
+	MetricsAddress netip.AddrPort
 }
 
 // Instance is a backend server that slbctl runs: web pages on an address of its own.

@@ -23,6 +23,15 @@ func (r Runtime) DNSEndpoint() netip.AddrPort {
 	return netip.AddrPortFrom(r.Network.Masked().Addr().Next(), r.BoundPort(53))
 }
 
+// MetricsEndpoint is the address and port on which /metrics is really served; zero =
+// nowhere.
+func (r Runtime) MetricsEndpoint() netip.AddrPort {
+	if !r.MetricsAddress.IsValid() {
+		return netip.AddrPort{}
+	}
+	return netip.AddrPortFrom(r.MetricsAddress.Addr(), r.BoundPort(r.MetricsAddress.Port()))
+}
+
 // Instance returns the instance with the given resource address, or nil.
 func (c *Config) Instance(address string) *Instance {
 	return find(c.Instances, address, func(i *Instance) string { return i.Address })

@@ -64,6 +64,7 @@ type loader struct {
 	settings map[string][]*hcl.Block // blocks that are no resources, by kind
 
 	runtime   Runtime
+	runtimeAt *site // nil without a runtime block
 	resources bound
 	modules   bound
 	objects   map[string]*object
@@ -227,7 +228,7 @@ func (l *loader) readRuntime() {
 			blocks[0].DefRange.Filename, blocks[0].DefRange.Start.Line), "")
 	}
 	if len(blocks) > 0 {
-		l.setting(runtimeBlock, blocks[0], &l.runtime)
+		l.runtimeAt, _ = l.setting(runtimeBlock, blocks[0], &l.runtime)
 	}
 	if o := l.opt.PortOffset; o != nil {
 		l.runtime.PortOffset = *o

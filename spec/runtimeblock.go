@@ -10,8 +10,9 @@ var runtimeBlock = &block{
 		bind("port_offset", integer[int](0, maxPortOffset), func(r *Runtime) *int { return &r.PortOffset }, fallback(0.0)),
 		bind("expose", boolean, func(r *Runtime) *bool { return &r.Expose }, fallback(false)),
 		bind("dns_address", endpoint4, func(r *Runtime) *netip.AddrPort { return &r.DNSAddress }),
+		bind("metrics_address", endpointIP, func(r *Runtime) *netip.AddrPort { return &r.MetricsAddress }),
 	},
-	later:  []string{"console_address", "metrics_address"},
+	later:  []string{"console_address"},
 	finish: finishRuntime,
 }
 
@@ -28,6 +29,9 @@ func finishRuntime(d *decoder, s *site, target any) {
 	}
 	if !r.Expose && r.DNSAddress.IsValid() && !r.DNSAddress.Addr().IsLoopback() {
 		d.errorf(s.at("dns_address"), "Address outside of loopback", hint, "%s is not inside 127.0.0.0/8.", r.DNSAddress.Addr())
+	}
+	if !r.Expose && r.MetricsAddress.IsValid() && !r.MetricsAddress.Addr().IsLoopback() {
+		d.errorf(s.at("metrics_address"), "Address outside of loopback", hint, "%s is neither inside 127.0.0.0/8 nor ::1.", r.MetricsAddress.Addr())
 	}
 	if r.Network.Bits() > 30 {
 		d.errorf(s.at("network"), "Network too small", "Write a prefix of at most 30 bits.",

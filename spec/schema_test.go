@@ -144,7 +144,7 @@ func TestDefaults(t *testing.T) {
 	}
 	const backend = `{"address":"","instance":"instance.a","max_connections":0,"port":0,"protocol":"http1","role":"","weight":100}`
 	want := strings.Join([]string{
-		`[{"Network":"127.10.0.0/16","Loops":0,"PortOffset":0,"Expose":false,"DNSAddress":""},` +
+		`[{"Network":"127.10.0.0/16","Loops":0,"PortOffset":0,"Expose":false,"DNSAddress":"","MetricsAddress":""},` +
 			`[{"Name":"s","Target":"load_balancer.b","Listener":"tcp:80","Duration":1000000000,"Warmup":0,"Seed":0,` +
 			`"Traffic":[{"Name":"t","Rate":1,"Log":"","Arrivals":"poisson","Clients":{"Count":1000,"Network":"203.0.113.0/24","Popularity":0},` +
 			`"Session":{"Requests":0,"Cookies":true,"Connections":1},"Mix":null}],` +

@@ -20,7 +20,7 @@ const module = "slbctl"
 var house = []string{
 	"runtime/durable", "runtime/balance", "runtime/expect", "runtime/localca", "runtime/tlsconf", "runtime/http1", "runtime/http2", "runtime/proxyproto", "runtime/webclient",
 	"runtime/netloop", "runtime/proxy",
-	"runtime/health", "runtime/webserver", "runtime/loadgen", "runtime/dns", "runtime/explain", "runtime/trial", "runtime/control",
+	"runtime/health", "runtime/webserver", "runtime/loadgen", "runtime/dns", "runtime/metrics", "runtime/explain", "runtime/trial", "runtime/control",
 }
 
 // mayImport says which of our packages each of them may import.
@@ -60,6 +60,7 @@ var keptIn = map[string]string{
 	"github.com/zclconf/go-cty":       "spec",
 	"github.com/alecthomas/kong":      "cmd",
 	"github.com/smallstep/truststore": "cmd",
+	"github.com/prometheus/":          "runtime/metrics",
 	"github.com/google/go-cmp":        "only in tests",
 	"github.com/rogpeppe/":            "only in tests",
 	"pgregory.net/rapid":              "only in tests",
@@ -104,6 +105,7 @@ func TestImportsNotices(t *testing.T) {
 		{"spec", "github.com/alecthomas/kong"},
 		{"cmd/slbctl", "github.com/hashicorp/hcl/v2/hclsyntax"},
 		{"planner", "github.com/google/go-cmp/cmp"},
+		{"runtime/proxy", "github.com/prometheus/client_golang/prometheus"},
 		{"runtime/balance", "net"},
 		{"somewhere/new", "fmt"},
 	} {

@@ -104,7 +104,9 @@ func (c *runtimeRunCmd) Run(s *session) error {
 	if _, warning, err := committed(); err == nil && warning != "" {
 		log.Warn(warning)
 	}
-	return runtime.Run(s.ctx, workingFolder, runtime.Options{Log: log, Executable: exe, Foreground: !runtime.Detached(), Ready: runtime.Ready})
+	return runtime.Run(s.ctx, workingFolder, runtime.Options{
+		Log: log, Executable: exe, Version: version, Foreground: !runtime.Detached(), Ready: runtime.Ready,
+	})
 }
 
 // newLog logs as text, from the level on that is asked for.

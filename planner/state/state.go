@@ -72,11 +72,12 @@ type document struct {
 }
 
 type runtimeDocument struct {
-	Network    netip.Prefix   `json:"network"`
-	Loops      int            `json:"loops"`
-	PortOffset int            `json:"port_offset"`
-	Expose     bool           `json:"expose"`
-	DNSAddress netip.AddrPort `json:"dns_address"`
+	Network        netip.Prefix   `json:"network"`
+	Loops          int            `json:"loops"`
+	PortOffset     int            `json:"port_offset"`
+	Expose         bool           `json:"expose"`
+	DNSAddress     netip.AddrPort `json:"dns_address"`
+	MetricsAddress netip.AddrPort `json:"metrics_address"`
 }
 
 type outputDocument struct {

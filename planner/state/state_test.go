@@ -26,7 +26,7 @@ func sample(serial uint64, n int) *state.State {
 		Seed: math.MaxUint64 - 1,
 		Runtime: spec.Runtime{
 			Network: netip.MustParsePrefix("127.10.0.0/16"), Loops: 2, PortOffset: 8000, Expose: true,
-			DNSAddress: netip.MustParseAddrPort("127.10.0.1:53"),
+			DNSAddress: netip.MustParseAddrPort("127.10.0.1:53"), MetricsAddress: netip.MustParseAddrPort("[::1]:9100"),
 		},
 		Outputs: []spec.Output{{Name: "url", Value: "http://127.10.0.4/?a=1&b=<2>", Description: "where"}},
 	}
@@ -86,7 +86,8 @@ func TestDocument(t *testing.T) {
     "loops": 2,
     "port_offset": 8000,
     "expose": true,
-    "dns_address": "127.10.0.1:53"
+    "dns_address": "127.10.0.1:53",
+    "metrics_address": "[::1]:9100"
   },
   "outputs": [
     {

@@ -86,7 +86,7 @@ func TestLanesStandApart(t *testing.T) {
 }
 
 // TestTrafficTimes has a server that takes its time, and a client that takes longer to ask:
-// Rt has both, UpstreamRt the server's alone.
+// Rt has both, UpstreamRt the server's alone. What lies between two requests is in neither.
 func TestTrafficTimes(t *testing.T) {
 	const asking, working = 60 * time.Millisecond, 30 * time.Millisecond
 	_, k, h := web(t, 1, httpListenerOf(startSite(t, func(w http.ResponseWriter, r *http.Request) {
@@ -99,12 +99,21 @@ func TestTrafficTimes(t *testing.T) {
 	time.Sleep(asking)
 	c.say("Host: h\r\n\r\n")
 	c.want(200, "ok")
+	var before Totals
+	eventually(t, "it is counted", func() bool { before = h.Totals(); return before.Upstream.Count() == 1 })
+	rt, upstream := time.Duration(before.Front.Nanos), time.Duration(before.Upstream.Nanos)
+	if upstream < working || rt < upstream+asking || rt > patience {
+		t.Errorf("Rt %v, UpstreamRt %v", rt, upstream)
+	}
+	time.Sleep(asking)
+	c.say(getLine("/"))
+	c.want(200, "ok")
 	c.Close()
 	atRest(t, h)
 	totals := h.Totals()
-	rt, upstream := time.Duration(totals.Front.Nanos), time.Duration(totals.Upstream.Nanos)
-	if upstream < working || rt < upstream+asking || rt > patience {
-		t.Errorf("Rt %v, UpstreamRt %v", rt, upstream)
+	rt, upstream = time.Duration(totals.Front.Nanos)-rt, time.Duration(totals.Upstream.Nanos)-upstream
+	if upstream < working || rt < upstream {
+		t.Errorf("of the second request Rt is %v, UpstreamRt %v", rt, upstream)
 	}
 }
 
@@ -137,6 +146,24 @@ func TestTrafficOfServers(t *testing.T) {
 			}
 		})
 	}
+	t.Run("silent after an answer", func(t *testing.T) {
+		_, k, h := web(t, 1, httpListenerOf(siteOf(t, func(n int, r *http.Request, _ []byte) string {
+			if r.URL.Path == "/" {
+				return ok
+			}
+			return "what?\r\n\r\n"
+		})))
+		c := talkTo(t, k)
+		c.say(getLine("/"))
+		c.want(200, "ok")
+		c.say(getLine("/none"))
+		c.want(502, "*")
+		c.Close()
+		atRest(t, h)
+		if got := h.Totals().Upstream.Classes; got != [5]int64{0: 1, 1: 1} {
+			t.Errorf("servers said %v", got)
+		}
+	})
 	t.Run("tried again", func(t *testing.T) {
 		l := httpListenerOf(always(t, head+"503 Oh"+empty), always(t, ok))
 		l.Retry = spec.Retry{Connect: true, Status5x: true}

@@ -1,0 +1,3 @@
+runtime {
+  metrics_address = "9100"
+}
