@@ -141,7 +141,7 @@ func TestUpgrade(t *testing.T) {
 // been, whenever they fail, and says why. Nobody who asks meanwhile is refused.
 func TestUpgradeFails(t *testing.T) {
 	t.Parallel()
-	dir, c := t.TempDir(), tutorial(network(t))
+	dir, c := t.TempDir(), measured(network(t))
 	d, _, _ := logged(t, dir, os.Args[0])
 	d.mustApply(c)
 	script := func(text string) string {
@@ -186,6 +186,7 @@ func TestUpgradeFails(t *testing.T) {
 		if pid := pidOf(t, dir, "runtime.pid"); d.status().Runtime.PID != os.Getpid() || pid != os.Getpid() {
 			t.Errorf("%s: pid %d", test.why, pid)
 		}
+		scrape(t, c)
 		d.mustApply(c)
 	}
 	close(ends)
