@@ -221,6 +221,25 @@ func TestPage(t *testing.T) {
 	}
 }
 
+func TestPageOnIPv6(t *testing.T) {
+	probe, err := net.Listen("tcp6", "[::1]:0")
+	if err != nil {
+		t.Skip(err)
+	}
+	at := probe.Addr().(*net.TCPAddr).AddrPort()
+	s := newPage(t, sample)
+	if err := s.Listen(at); err == nil || !strings.Contains(err.Error(), "already in use") {
+		t.Errorf("listens on a taken port: %v", err)
+	}
+	probe.Close()
+	if err := errors.Join(s.Listen(at), s.Resume()); err != nil {
+		t.Fatal(err)
+	}
+	if status, _ := ask(t, "GET", "http://"+at.String()+"/metrics"); s.Addr() != at || status != http.StatusOK {
+		t.Errorf("%v answers %d", s.Addr(), status)
+	}
+}
+
 // TestPageIsBounded: more scrapes at once than may be are answered 503.
 func TestPageIsBounded(t *testing.T) {
 	begun, release := make(chan struct{}, 100), make(chan struct{})
