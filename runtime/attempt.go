@@ -46,7 +46,7 @@ func (e *engine) mayTry(req control.Request) error {
 	if len(req.Renamed) > 0 {
 		wrong = append(wrong, "it moves what runs to other addresses")
 	}
-	if balancerGoes(e.current().Config, req.Config) {
+	if runtimeDiffers(e.current().Config, req.Config) {
 		wrong = append(wrong, "it changes the runtime itself")
 	}
 	for address := range e.current().Stopped {
@@ -59,8 +59,8 @@ func (e *engine) mayTry(req control.Request) error {
 	return &control.Error{Code: control.CodeRefused, Message: "such a change cannot be tried: " + strings.Join(wrong, "; ")}
 }
 
-// balancerGoes reports whether settings differ that only a new daemon has.
-func balancerGoes(before, after *spec.Config) bool {
+// runtimeDiffers reports whether the settings of the runtime itself do.
+func runtimeDiffers(before, after *spec.Config) bool {
 	return before != nil && before.Runtime != after.Runtime
 }
 
