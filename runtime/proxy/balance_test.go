@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"slbctl/runtime/balance"
+	"slbctl/runtime/netloop"
 )
 
 func TestRoundRobinAlternatesOnAnyNumberOfLoops(t *testing.T) {
@@ -245,5 +246,42 @@ func TestCloseSocketServesWhatHasQueued(t *testing.T) {
 	}
 	for i, c := range queued {
 		exchange(t, c, fmt.Sprint("client ", i))
+	}
+}
+
+// However often a loop is told that clients have come, the others of the loop have their turn after a batch.
+func TestAcceptsInBatches(t *testing.T) {
+	const clients = 12 * acceptBatch
+	s, k, h := balanced(t, 1, listenerOf(startBackend(t, echo)))
+	loop := s.workers[0].loop
+	held, let := make(chan bool), make(chan bool)
+	loop.Post(func() { close(held); <-let })
+	<-held
+	for range clients {
+		connect(t, k)
+	}
+	most, before, turns := 0, 0, 0
+	done := make(chan bool)
+	var look func()
+	look = func() {
+		now := int(h.Counters().Connections)
+		most, before = max(most, now-before), now
+		if turns++; now == clients {
+			close(done)
+			return
+		}
+		loop.Post(look)
+	}
+	loop.Post(func() {
+		for range 3 {
+			k.acceptors[0].Ready(netloop.In)
+		}
+		before = int(h.Counters().Connections)
+		loop.Post(look)
+	})
+	close(let)
+	<-done
+	if most > 2*acceptBatch {
+		t.Errorf("%d clients were accepted in one of %d turns, a batch is %d", most, turns, acceptBatch)
 	}
 }

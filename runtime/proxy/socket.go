@@ -99,6 +99,7 @@ type acceptor struct {
 	socket    *Socket
 	fd        int // -1 = closed
 	listening bool
+	queued    bool          // a turn was asked for
 	timer     netloop.Timer // armed while accepting is paused
 	backoff   time.Duration
 }
@@ -125,7 +126,17 @@ func (a *acceptor) listen() {
 }
 
 // Ready accepts what has queued, a batch at a time.
-func (a *acceptor) Ready(netloop.Events) {
+func (a *acceptor) Ready(ev netloop.Events) {
+	if ev == 0 {
+		a.queued = false
+	}
+	if !a.queued {
+		a.acceptSome()
+	}
+}
+
+// acceptSome accepts a batch at most, and asks for a turn for the rest.
+func (a *acceptor) acceptSome() {
 	if !a.listening || a.timer.Armed() {
 		return
 	}
@@ -134,7 +145,10 @@ func (a *acceptor) Ready(netloop.Events) {
 			return
 		}
 	}
-	a.worker.loop.Again(a)
+	if !a.queued {
+		a.queued = true
+		a.worker.loop.Again(a)
+	}
 }
 
 // accept takes one connection and reports whether there may be more to take now.
@@ -182,7 +196,7 @@ func (a *acceptor) Expired() {
 		a.listen()
 	case !a.worker.loop.Spare() && !a.relieved():
 	default:
-		a.Ready(0)
+		a.acceptSome()
 	}
 }
 
