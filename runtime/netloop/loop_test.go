@@ -303,13 +303,15 @@ func TestBusyLoopsDoNotHoldUpTheWorld(t *testing.T) {
 			}
 		})
 	}
-	const stops = 50
-	began := time.Now()
-	for range stops {
+	var took [50]time.Duration
+	for i := range took {
+		began := time.Now()
 		runtime.GC()
+		took[i] = time.Since(began)
 	}
-	if took := time.Since(began); took > patience/2 {
-		t.Errorf("%d collections took %v", stops, took)
+	slices.Sort(took[:])
+	if median := took[len(took)/2]; median > 100*time.Millisecond {
+		t.Errorf("a collection takes %v", median)
 	}
 	close(done)
 	posting.Wait()

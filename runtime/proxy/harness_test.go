@@ -264,6 +264,18 @@ func eventually(t testing.TB, what string, holds func() bool) {
 	}
 }
 
+// inTime has f do within a span what a machine that has stood still is too late for. f says
+// whether it was in time by its own clock, and is called with ten times the span where it was
+// not; what goes wrong in time it reports itself.
+func inTime(t testing.TB, span time.Duration, f func(span time.Duration) bool) {
+	t.Helper()
+	for ; !f(span); span *= 10 {
+		if span > patience {
+			t.Fatalf("not even in time for %v", span)
+		}
+	}
+}
+
 // settled waits until no connection is open.
 func settled(t testing.TB, h *Handler) Counters {
 	t.Helper()

@@ -270,24 +270,30 @@ func TestUDPWithoutAnyServer(t *testing.T) {
 }
 
 func TestUDPIdleSessionsEnd(t *testing.T) {
-	l := udpListenerOf(startUDPBackend(t, named('a')), startUDPBackend(t, named('b')))
-	l.EstablishedTimeout = 60 * time.Millisecond
-	k, h := balancedUDP(t, 1, l)
-	c := udpClient(t, k)
-	start := time.Now()
-	for range 5 { // longer than the timeout altogether
-		if got := serverOf(t, c, nil); got != 'a' {
-			t.Fatalf("%c answered after %v", got, time.Since(start))
+	inTime(t, 60*time.Millisecond, func(timeout time.Duration) bool {
+		l := udpListenerOf(startUDPBackend(t, named('a')), startUDPBackend(t, named('b')))
+		l.EstablishedTimeout = timeout
+		k, h := balancedUDP(t, 1, l)
+		c := udpClient(t, k)
+		start := time.Now()
+		for last := start; time.Since(start) < timeout*5/3; time.Sleep(timeout / 3) { // the pace of the client
+			asked := time.Now()
+			if got := serverOf(t, c, nil); time.Since(last) >= timeout {
+				return false
+			} else if got != 'a' {
+				t.Fatalf("%c answered after %v", got, time.Since(start))
+			}
+			last = asked
 		}
-		time.Sleep(l.EstablishedTimeout / 3) // the pace of the client
-	}
-	got := settled(t, h)
-	if got.TimedOut != 1 || got.Requests != 1 {
-		t.Errorf("counted %+v", got.Counts)
-	}
-	if got := serverOf(t, c, nil); got != 'b' {
-		t.Errorf("a new session is with %c", got)
-	}
+		got := settled(t, h)
+		if got.TimedOut != 1 || got.Requests != 1 {
+			t.Errorf("counted %+v", got.Counts)
+		}
+		if got := serverOf(t, c, nil); got != 'b' {
+			t.Errorf("a new session is with %c", got)
+		}
+		return true
+	})
 }
 
 func TestUDPChangesKeepSessions(t *testing.T) {
@@ -401,30 +407,38 @@ func TestUDPSessionsAddNoGoroutines(t *testing.T) {
 }
 
 func TestUDPLimitOfSessions(t *testing.T) {
-	l := udpListenerOf(startUDPBackend(t, echoUDP))
-	l.EstablishedTimeout = 300 * time.Millisecond
-	k := bindUDP(t, startServer(t, 1))
-	k.receivers[0].limit = 3
-	h := handle(l, nil)
-	k.Serve(h)
-	var clients []*net.UDPConn
-	for range 3 {
-		c := udpClient(t, k)
-		sendUDP(t, c, []byte("hello"))
-		receiveUDP(t, c)
-		clients = append(clients, c)
-	}
-	over := udpClient(t, k)
-	sendUDP(t, over, []byte("too many"))
-	eventually(t, "it is counted", func() bool { return k.Dropped().Sessions == 1 })
-	for _, c := range clients {
-		sendUDP(t, c, []byte("still"))
-		receiveUDP(t, c)
-	}
-	wantSilence(t, over)
-	settled(t, h)
-	sendUDP(t, over, []byte("now"))
-	receiveUDP(t, over)
+	inTime(t, 300*time.Millisecond, func(timeout time.Duration) bool {
+		l := udpListenerOf(startUDPBackend(t, echoUDP))
+		l.EstablishedTimeout = timeout
+		k := bindUDP(t, startServer(t, 1))
+		k.receivers[0].limit = 3
+		h := handle(l, nil)
+		k.Serve(h)
+		start := time.Now()
+		late := func() bool { return time.Since(start) >= timeout } // a session may have ended
+		var clients []*net.UDPConn
+		for range 3 {
+			c := udpClient(t, k)
+			sendUDP(t, c, []byte("hello"))
+			receiveUDP(t, c)
+			clients = append(clients, c)
+		}
+		over := udpClient(t, k)
+		sendUDP(t, over, []byte("too many"))
+		eventually(t, "it is counted", func() bool { return k.Dropped().Sessions == 1 || late() })
+		if late() {
+			return false
+		}
+		for _, c := range clients {
+			sendUDP(t, c, []byte("still"))
+			receiveUDP(t, c)
+		}
+		wantSilence(t, over)
+		settled(t, h)
+		sendUDP(t, over, []byte("now"))
+		receiveUDP(t, over)
+		return true
+	})
 }
 
 func TestUDPAccessList(t *testing.T) {
@@ -452,28 +466,37 @@ func TestUDPAccessList(t *testing.T) {
 // TestUDPQuota holds the sessions of a balancer, and a listener's bytes each way, to
 // what they may use.
 func TestUDPQuota(t *testing.T) {
+	inTime(t, 300*time.Millisecond, func(timeout time.Duration) bool { return udpQuota(t, timeout) })
+}
+
+// udpQuota says whether all was done before the first session could end.
+func udpQuota(t *testing.T, timeout time.Duration) bool {
 	const size = 60_000 // of which the burst of a bandwidth holds one
 	l := udpListenerOf(startUDPBackend(t, echoUDP))
 	l.LoadBalancer, l.Address, l.MaxConnections, l.Bandwidth = "lb", "listener", 2, 1
-	l.EstablishedTimeout = 300 * time.Millisecond
+	l.EstablishedTimeout = timeout
 	quota := balance.NewQuotas([]*balance.Listener{l}, nil)["lb"]
 	k := bindUDP(t, startServer(t, 1))
 	h := NewHandler(l, []*balance.State{balance.NewState(&l.Pool, nil)}, quota, nil)
 	h.SetTable(0, l.Table(allNormal))
 	k.Serve(h)
 
+	start := time.Now()
+	late := func() bool { return time.Since(start) >= timeout }
 	first, second := udpClient(t, k), udpClient(t, k)
 	sendUDP(t, first, make([]byte, size))
 	sendUDP(t, second, make([]byte, size))
 	receiveUDP(t, first)
-	eventually(t, "the second is too much from clients", func() bool { return k.Dropped().BytesIn == size })
-	if d := k.Dropped(); d != (Dropped{Bandwidth: 1, BytesIn: size}) {
+	eventually(t, "the second is too much from clients", func() bool { return k.Dropped().BytesIn == size || late() })
+	if d := k.Dropped(); d != (Dropped{Bandwidth: 1, BytesIn: size}) && !late() {
 		t.Errorf("dropped %+v", d)
 	}
 	over := udpClient(t, k)
 	sendUDP(t, over, nil)
-	eventually(t, "a third client is too much", func() bool { return h.Counters().Dropped == 1 })
-	if n := quota.Connections.Open(); n != 2 {
+	eventually(t, "a third client is too much", func() bool { return h.Counters().Dropped == 1 || late() })
+	if n := quota.Connections.Open(); late() {
+		return false
+	} else if n != 2 {
 		t.Errorf("%d sessions count, want 2", n)
 	}
 	settled(t, h)
@@ -482,6 +505,7 @@ func TestUDPQuota(t *testing.T) {
 	}
 	sendUDP(t, over, nil)
 	receiveUDP(t, over)
+	return true
 }
 
 // TestUDPBandwidthOut has a server answer more than the listener may send.
