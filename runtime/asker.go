@@ -103,14 +103,13 @@ func (a *asker) run(ctx context.Context) {
 	ctx, cancel := context.WithTimeout(ctx, runPatience)
 	defer cancel()
 	plan := a.plan()
-	pause := a.pause()
-	began, next := time.Now(), atomic.Int64{}
+	in := &turns{all: len(plan), pause: a.pause()}
 	var all sync.WaitGroup
 	for range askers {
 		all.Go(func() {
 			for {
-				n := int(next.Add(1) - 1)
-				if n >= len(plan) || wait(ctx, time.Until(began.Add(time.Duration(n)*pause))) != nil {
+				n, ok := in.take(ctx)
+				if !ok {
 					return
 				}
 				a.count(ctx, &a.requests[plan[n]], a.sources[n%len(a.sources)])
@@ -118,6 +117,29 @@ func (a *asker) run(ctx context.Context) {
 		})
 	}
 	all.Wait()
+}
+
+// turns are taken one after the other, a pause apart. Who comes late, since the machine stood
+// still, makes nothing up for it: the listener's clients would pay for that.
+type turns struct {
+	all   int
+	pause time.Duration
+
+	mu    sync.Mutex
+	taken int
+	next  time.Time
+}
+
+// take waits for the next turn and says which one it is; false where there is none any more.
+func (t *turns) take(ctx context.Context) (n int, ok bool) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	if t.taken == t.all || wait(ctx, time.Until(t.next)) != nil {
+		return 0, false
+	}
+	t.next = time.Now().Add(t.pause)
+	t.taken++
+	return t.taken - 1, true
 }
 
 // plan is the order of the requests, by index.
