@@ -181,6 +181,11 @@ func TestCanaryGoesBack(t *testing.T) {
 // TestCanaryKeepsStickyClients: whoever has the cookie of a server that leaves stays with
 // it in every step.
 func TestCanaryKeepsStickyClients(t *testing.T) {
+	inTime(t, time.Second, func(pause time.Duration) bool { return canaryKeepsStickyClients(t, pause) })
+}
+
+// canaryKeepsStickyClients says whether the clients had asked before each step was over.
+func canaryKeepsStickyClients(t *testing.T, pause time.Duration) bool {
 	blue, green := site(t, "blue"), site(t, "green")
 	before, after := blueToGreen(t, blue, green)
 	for _, c := range []*spec.Config{before, after} {
@@ -194,26 +199,37 @@ func TestCanaryKeepsStickyClients(t *testing.T) {
 	}
 	client := http.Client{Jar: jar, Timeout: 10 * time.Second}
 	defer client.CloseIdleConnections()
-	asked := 0
-	ask := func(want string) {
+	ask := func(want string) (failed error) {
 		for range 20 {
 			if err := askFor(&client, balancerURL(before), want, false); err != nil {
-				t.Error(err)
+				failed = err
 			}
-			asked++
 		}
+		return failed
 	}
-	ask("blue")
-	// A step must last until the clients have asked, also on a machine that is busy.
-	err = d.canaryApply(t.Context(), after, time.Second, func(ev control.Event) {
-		if strings.Contains(ev.Message, "has moved") {
-			ask("blue")
+	if err := ask("blue"); err != nil {
+		t.Fatal(err)
+	}
+	steps, late, began := 0, false, time.Now()
+	err = d.canaryApply(t.Context(), after, pause, func(ev control.Event) {
+		if !strings.Contains(ev.Message, "has moved") {
+			return
+		}
+		steps++
+		failed := ask("blue")
+		if time.Since(began) >= time.Duration(steps)*pause {
+			late = true
+		} else if failed != nil {
+			t.Errorf("step %d: %v", steps, failed)
 		}
 	}, 10, 90)
-	if err != nil || asked != 60 {
-		t.Errorf("after %d requests: %v", asked, err)
+	if err != nil || steps != 2 {
+		t.Errorf("after %d steps: %v", steps, err)
 	}
-	ask("green")
+	if err := ask("green"); err != nil {
+		t.Error(err)
+	}
+	return !late
 }
 
 // TestCanaryEndsWithItsClient goes back when nobody waits for it any more, and the next
@@ -266,32 +282,37 @@ func TestCanaryDrainsWhatStepsHaveBegun(t *testing.T) {
 		}, map[string]string{"load_balancer.SLB1": "load_balancer.L", `load_balancer.SLB1.listener["tcp:80"]`: `load_balancer.L.listener["tcp:80"]`}, 2},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			net := network(t)
-			before, after := echo(net), echo(net)
-			test.change(after.LoadBalancers[0])
-			d := start(t, t.TempDir())
-			d.mustApply(before)
-			open := dialAll(t, before, 2)
-			req := control.Request{Config: after, Renamed: test.renamed, Canary: []int{50}, CanaryPause: 300 * time.Millisecond}
-			err := d.canaryRequest(t.Context(), req, func(ev control.Event) {
-				if strings.Contains(ev.Message, "has moved") {
-					open = append(open, dialAll(t, before, 4)...)
+			inTime(t, 300*time.Millisecond, func(pause time.Duration) bool {
+				net := network(t)
+				before, after := echo(net), echo(net)
+				test.change(after.LoadBalancers[0])
+				d := start(t, t.TempDir())
+				d.mustApply(before)
+				open := dialAll(t, before, 2)
+				late, began := false, time.Now()
+				req := control.Request{Config: after, Renamed: test.renamed, Canary: []int{50}, CanaryPause: pause}
+				err := d.canaryRequest(t.Context(), req, func(ev control.Event) {
+					if strings.Contains(ev.Message, "has moved") {
+						open = append(open, dialAll(t, before, 4)...)
+						late = time.Since(began) >= pause // the step may be over
+					}
+				})
+				if err != nil {
+					t.Fatal(err)
 				}
+				eventually(t, "all drains end", func() bool { return len(d.status().Draining) == 0 })
+				cut := 0
+				for _, k := range open {
+					if !k.alive() {
+						cut++
+					}
+				}
+				if !late && cut != test.cut {
+					t.Errorf("%d of %d connections are cut, want %d", cut, len(open), test.cut)
+				}
+				dialAll(t, after, 2)
+				return !late
 			})
-			if err != nil {
-				t.Fatal(err)
-			}
-			eventually(t, "all drains end", func() bool { return len(d.status().Draining) == 0 })
-			cut := 0
-			for _, k := range open {
-				if !k.alive() {
-					cut++
-				}
-			}
-			if cut != test.cut {
-				t.Errorf("%d of %d connections are cut, want %d", cut, len(open), test.cut)
-			}
-			dialAll(t, after, 2)
 		})
 	}
 }

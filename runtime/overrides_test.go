@@ -50,9 +50,13 @@ func wantPages(t *testing.T, c *spec.Config, want ...string) {
 // TestDrainByHand: a drained server gets nothing new; what is open has the time of the
 // listener's drain, unless the server comes back before.
 func TestDrainByHand(t *testing.T) {
+	inTime(t, 300*time.Millisecond, func(grace time.Duration) bool { return drainByHand(t, grace) })
+}
+
+// drainByHand says whether the server was back before the end of its drain.
+func drainByHand(t *testing.T, grace time.Duration) bool {
 	d := start(t, t.TempDir())
 	c := tutorial(network(t))
-	const grace = 300 * time.Millisecond
 	c.LoadBalancers[0].Listeners[0].Drain = grace
 	d.mustApply(c)
 	open := visit(t, c)
@@ -61,15 +65,20 @@ func TestDrainByHand(t *testing.T) {
 		t.Fatal(err)
 	}
 	other := map[string]string{"ECS01": "ECS02", "ECS02": "ECS01"}[name]
+	began := time.Now()
 	if r := d.drain("instance."+name, true); r.Backends != 1 || len(r.Unserved) != 0 {
 		t.Errorf("drain: %+v", r)
 	}
 	wantPages(t, c, other)
-	open.mustGet(t, name)
-	if s := d.status(); len(s.Draining) != 1 || s.Draining[0].Address != "instance."+name {
-		t.Errorf("status tells of %+v", s.Draining)
-	}
+	page, _, err := open.page()
+	draining := d.status().Draining
 	d.drain("instance."+name, false)
+	if time.Since(began) >= grace {
+		return false
+	}
+	if err != nil || page != name || len(draining) != 1 || draining[0].Address != "instance."+name {
+		t.Errorf("page %q, %v; status tells of %+v", page, err, draining)
+	}
 	wantPages(t, c, name, other)
 	if err := d.client.WaitDrained(t.Context(), ""); err != nil {
 		t.Fatal(err)
@@ -85,6 +94,7 @@ func TestDrainByHand(t *testing.T) {
 	if r := d.drain(spec.BackendAddress("load_balancer.SLB1", "instance."+other), true); !slices.Equal(r.Unserved, []string{`load_balancer.SLB1.listener["tcp:80"]`}) {
 		t.Errorf("nobody is left, and it says %+v", r)
 	}
+	return true
 }
 
 // TestWaitForOneDrain: whoever waits for a server does not wait for what drains from
@@ -206,9 +216,13 @@ func (d *daemon) rename(c *spec.Config, to map[string]string) error {
 // TestRenamedGoesOn: a balancer and a server get other names. Open connections stay, also
 // when a drain would be over; the listener counts on; what was done by hand stays so.
 func TestRenamedGoesOn(t *testing.T) {
+	inTime(t, 300*time.Millisecond, func(grace time.Duration) bool { return renamedGoesOn(t, grace) })
+}
+
+// renamedGoesOn says whether the drained were back before the end of their drains.
+func renamedGoesOn(t *testing.T, grace time.Duration) bool {
 	d := start(t, t.TempDir())
 	c := tutorial(network(t))
-	const grace = 300 * time.Millisecond
 	c.LoadBalancers[0].Listeners[0].Drain = grace
 	d.mustApply(c)
 	visitors := []*visitor{visit(t, c), visit(t, c)}
@@ -220,10 +234,14 @@ func TestRenamedGoesOn(t *testing.T) {
 		}
 		names = append(names, name)
 	}
+	began := time.Now()
 	d.drain("instance.ECS02", true)
 	d.drain("instance.ECS02", false)
 	d.drain(spec.BackendAddress("load_balancer.SLB1", "instance.ECS02:80"), true)
 	d.drain(spec.BackendAddress("load_balancer.SLB1", "instance.ECS02:80"), false)
+	if time.Since(began) >= grace {
+		return false
+	}
 	before := d.status().LoadBalancers[0].Listeners[0]
 
 	next, to := renamed(c)
@@ -241,6 +259,7 @@ func TestRenamedGoesOn(t *testing.T) {
 	if len(d.status().Draining) != 0 {
 		t.Errorf("drains: %+v", d.status().Draining)
 	}
+	return true
 }
 
 // TestRenameKeepsWhatWasDoneByHand: a stop and a drain follow a server to its new name,

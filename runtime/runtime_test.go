@@ -260,6 +260,7 @@ func TestRemovedServerFinishesItsConnections(t *testing.T) {
 	c := tutorial(network(t))
 	c.Instances[1].Protocol = spec.ProtocolTCPEcho
 	c.LoadBalancers[0].Backends = c.LoadBalancers[0].Backends[1:]
+	c.LoadBalancers[0].Listeners[0].Drain = time.Minute // it is over with the connection
 	d.mustApply(c)
 	conn, err := net.Dial("tcp", c.LoadBalancers[0].IP.String()+":8080")
 	if err != nil {

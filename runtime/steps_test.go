@@ -119,7 +119,7 @@ func TestTimeOutTellsWhoIsNotWell(t *testing.T) {
 	c := tutorial(network(t))
 	check := &c.LoadBalancers[0].Listeners[0].HealthCheck
 	check.Port, check.Interval, check.UnhealthyThreshold = 4444, 30*time.Second, 10
-	req := control.Request{Generation: 1, Config: c, Wait: control.WaitVerified, Timeout: 300 * time.Millisecond}
+	req := control.Request{Generation: 1, Config: c, Wait: control.WaitVerified, Timeout: time.Second}
 	began := time.Now()
 	var refused *control.Error
 	if err := d.client.Apply(t.Context(), req, func(control.Event) {}); !errors.As(err, &refused) || refused.Code != control.CodeVerify {
@@ -132,7 +132,7 @@ func TestTimeOutTellsWhoIsNotWell(t *testing.T) {
 	if err := d.client.Apply(t.Context(), req, func(control.Event) {}); err != nil {
 		t.Errorf("apply without waiting: %v", err)
 	}
-	if took := time.Since(began); took > 8*time.Second {
+	if took := time.Since(began); took > 20*time.Second {
 		t.Errorf("the two took %v", took)
 	}
 }

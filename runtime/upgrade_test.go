@@ -343,7 +343,7 @@ func TestDrainAfterUpgrade(t *testing.T) {
 	lb := *c.LoadBalancers[0]
 	l := *lb.Listeners[0]
 	c.LoadBalancers, lb.Listeners = []*spec.LoadBalancer{&lb}, []*spec.Listener{&l}
-	l.Drain = 500 * time.Millisecond
+	l.Drain = 2 * time.Second
 	d, _, ended := logged(t, dir, os.Args[0])
 	d.mustApply(c)
 	var open []*webSocket // in turn with the first server, the second, ...
@@ -365,7 +365,7 @@ func TestDrainAfterUpgrade(t *testing.T) {
 	if _, err := d.client.SetDrained(t.Context(), "instance.ECS01", false); err != nil {
 		t.Fatal(err)
 	}
-	for time.Since(begun) < 2*l.Drain {
+	for time.Since(begun) < l.Drain*5/4 {
 		open[0].exchange(t, "it is back")
 		time.Sleep(10 * time.Millisecond)
 	}

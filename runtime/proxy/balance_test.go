@@ -119,7 +119,7 @@ func hanging(t *testing.T, timeout time.Duration) (*Socket, *Handler, *net.TCPCo
 }
 
 func TestConnectTimeoutTriesTheHandlerOfNow(t *testing.T) {
-	k, first, c := hanging(t, 100*time.Millisecond)
+	k, first, c := hanging(t, time.Second) // in which the handler changes
 	l := listenerOf(startBackend(t, echo))
 	l.Backends[0].Name = "z"
 	second := handle(l, first)

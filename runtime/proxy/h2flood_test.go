@@ -244,8 +244,8 @@ func TestHTTP2Halves(t *testing.T) {
 			t.Parallel()
 			conn := handshake(t, k, config)
 			conn.SetDeadline(time.Now().Add(patience))
-			conn.Write(append(hello().Bytes(), c.first...))
 			start := time.Now()
+			conn.Write(append(hello().Bytes(), c.first...))
 			if c.stays {
 				conn.SetDeadline(start.Add(2 * l.RequestTimeout))
 			}

@@ -171,8 +171,8 @@ func TestHTTPHangingServer(t *testing.T) {
 		atRest(t, h)
 		slices.Sort(took)
 		t.Logf("%d after %v to %v", status, took[0], took[clients-1])
-		// A tenth more is the promise; the machine may have other work.
-		if p99 := took[clients*99/100-1]; p99 > 2*requestTime {
+		// A tenth more is the promise; the machine may stand still for seconds.
+		if p99 := took[clients*99/100-1]; p99 > requestTime+patience/3 {
 			t.Errorf("%d after %v, want %v", status, p99, requestTime)
 		}
 	}

@@ -171,6 +171,7 @@ func TestTLSHalfOpen(t *testing.T) {
 	k, h, config := secured(t, 1, httpsListenerOf(startSite(t, saying("a"))))
 	var silent []net.Conn
 	before := runtime.NumGoroutine()
+	began := time.Now()
 	for i := range 200 {
 		c := connect(t, k)
 		if i%2 == 0 {
@@ -178,7 +179,6 @@ func TestTLSHalfOpen(t *testing.T) {
 		}
 		silent = append(silent, c)
 	}
-	began := time.Now()
 	c := securedBrowser(t, config)
 	for range 20 {
 		if _, body := get(t, c, origin(k)); body != "a" {
