@@ -6,8 +6,6 @@ import (
 	"fmt"
 	"io"
 	"net"
-	"net/netip"
-	"syscall"
 	"testing"
 	"time"
 
@@ -71,36 +69,6 @@ func TestRefusedServerLosesNoConnection(t *testing.T) {
 	}
 }
 
-// deafPort is an endpoint that neither accepts nor refuses: its queue is full.
-func deafPort(t *testing.T) netip.AddrPort {
-	t.Helper()
-	fd, err := syscall.Socket(syscall.AF_INET, syscall.SOCK_STREAM|syscall.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { syscall.Close(fd) })
-	if err := syscall.Bind(fd, &syscall.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	if err := syscall.Listen(fd, 0); err != nil {
-		t.Fatal(err)
-	}
-	sa, err := syscall.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	ep := netip.AddrPortFrom(anyPort.Addr(), uint16(sa.(*syscall.SockaddrInet4).Port))
-	for range 8 {
-		c, err := net.DialTimeout("tcp", ep.String(), 50*time.Millisecond)
-		if err != nil {
-			return ep
-		}
-		t.Cleanup(func() { c.Close() })
-	}
-	t.Fatal("the queue does not fill")
-	return ep
-}
-
 // hanging is a Server whose connection attempts time out soon, and a client whose
 // attempt to reach a deaf server is under way.
 func hanging(t *testing.T, timeout time.Duration) (*Socket, *Handler, *net.TCPConn) {
@@ -111,19 +79,29 @@ func hanging(t *testing.T, timeout time.Duration) (*Socket, *Handler, *net.TCPCo
 	if err != nil {
 		t.Fatal(err)
 	}
-	h := handle(listenerOf(deafPort(t)), nil)
+	h := handle(listenerOf(fullSocket(t)), nil)
 	k.Serve(h)
+	start := time.Now()
 	c := connect(t, k)
-	eventually(t, "an attempt is under way", func() bool { return h.Active("l", "a") == 1 })
+	eventually(t, "an attempt is under way", func() bool { return h.Active("l", "a") == 1 || time.Since(start) >= timeout })
 	return k, h, c
 }
 
 func TestConnectTimeoutTriesTheHandlerOfNow(t *testing.T) {
-	k, first, c := hanging(t, time.Second) // in which the handler changes
+	inTime(t, 100*time.Millisecond, func(timeout time.Duration) bool { return triesTheHandlerOfNow(t, timeout) })
+}
+
+// triesTheHandlerOfNow says whether the handler was another before the attempt timed out.
+func triesTheHandlerOfNow(t *testing.T, timeout time.Duration) bool {
+	start := time.Now()
+	k, first, c := hanging(t, timeout)
 	l := listenerOf(startBackend(t, echo))
 	l.Backends[0].Name = "z"
 	second := handle(l, first)
 	k.Serve(second)
+	if time.Since(start) >= timeout {
+		return false
+	}
 	exchange(t, c, "somebody else answers")
 	counters := second.Counters()
 	if counters.Backends["a"].Errors != 1 || counters.Backends["z"].Requests != 1 || counters.Errors != 0 {
@@ -132,6 +110,7 @@ func TestConnectTimeoutTriesTheHandlerOfNow(t *testing.T) {
 	if n := first.pools[0].state.Active(0); n != 0 {
 		t.Errorf("a: %d in flight after the timeout", n)
 	}
+	return true
 }
 
 func TestClientThatGivesUpEndsTheAttempt(t *testing.T) {

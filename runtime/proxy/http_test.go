@@ -511,6 +511,7 @@ func silentWebSocketEnds(t *testing.T, silence time.Duration) bool {
 	if n := settled(t, h).TimedOut; n != 1 {
 		t.Errorf("%d timeouts counted, want 1", n)
 	}
+	return true
 }
 
 // TestHTTPServerThatClosedIdleConnections is asked again on a fresh connection.

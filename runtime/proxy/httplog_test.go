@@ -95,33 +95,37 @@ func TestHTTPEveryEndIsLoggedOnce(t *testing.T) {
 	const upgrade = "GET /ws HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n"
 	for _, test := range []struct {
 		name, request string
-		leave         bool // the client hangs up instead of waiting
+		leave, times  bool // the client hangs up instead of waiting; it has to wait for a timeout
 		status        float64
 		upstream      any
 		body          float64
 	}{
-		{"well", getLine("/"), false, 200, 200.0, 2},
-		{"malformed head", "GET / HTTP/1.1\r\nHost : h\r\n\r\n", false, 400, "-", 16},
-		{"malformed body", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false, 400, "-", 16},
-		{"malformed path", getLine("/../x"), false, 400, "-", 16},
-		{"half a head", "GET / HTTP/1.1\r\nHo", false, 408, "-", 20},
-		{"half a body", "POST /silent HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", false, 408, "-", 20},
-		{"no rule", "GET / HTTP/1.1\r\nHost: ruled\r\n\r\n", false, 404, "-", 14},
-		{"redirect", "GET / HTTP/1.1\r\nHost: moved\r\n\r\n", false, 302, "-", 0},
-		{"hangs up", "POST /hangs-up HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", false, 502, "-", 16},
-		{"nobody there", "GET / HTTP/1.1\r\nHost: down\r\n\r\n", false, 502, "-", 16},
-		{"silent", getLine("/silent"), false, 504, "-", 20},
-		{"stops", getLine("/stops"), false, 200, 200.0, 5},
-		{"cut", getLine("/cut"), false, 200, 200.0, 5},
-		{"until the end", getLine("/until-end"), false, 200, 200.0, 13},
-		{"client leaves", getLine("/silent"), true, 499, "-", 0},
-		{"client leaves the body", "POST /silent HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", true, 499, "-", 0},
-		{"client leaves the answer", getLine("/stops"), true, 499, 200.0, 5},
-		{"tunnel", upgrade, false, 101, "-", 0},
+		{"well", getLine("/"), false, false, 200, 200.0, 2},
+		{"malformed head", "GET / HTTP/1.1\r\nHost : h\r\n\r\n", false, false, 400, "-", 16},
+		{"malformed body", "POST / HTTP/1.1\r\nHost: h\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n", false, false, 400, "-", 16},
+		{"malformed path", getLine("/../x"), false, false, 400, "-", 16},
+		{"half a head", "GET / HTTP/1.1\r\nHo", false, true, 408, "-", 20},
+		{"half a body", "POST /silent HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", false, true, 408, "-", 20},
+		{"no rule", "GET / HTTP/1.1\r\nHost: ruled\r\n\r\n", false, false, 404, "-", 14},
+		{"redirect", "GET / HTTP/1.1\r\nHost: moved\r\n\r\n", false, false, 302, "-", 0},
+		{"hangs up", "POST /hangs-up HTTP/1.1\r\nHost: h\r\nContent-Length: 0\r\n\r\n", false, false, 502, "-", 16},
+		{"nobody there", "GET / HTTP/1.1\r\nHost: down\r\n\r\n", false, false, 502, "-", 16},
+		{"silent", getLine("/silent"), false, true, 504, "-", 20},
+		{"stops", getLine("/stops"), false, true, 200, 200.0, 5},
+		{"cut", getLine("/cut"), false, false, 200, 200.0, 5},
+		{"until the end", getLine("/until-end"), false, false, 200, 200.0, 13},
+		{"client leaves", getLine("/silent"), true, true, 499, "-", 0},
+		{"client leaves the body", "POST /silent HTTP/1.1\r\nHost: h\r\nContent-Length: 9\r\n\r\nhalf", true, false, 499, "-", 0},
+		{"client leaves the answer", getLine("/stops"), true, true, 499, 200.0, 5},
+		{"tunnel", upgrade, false, true, 101, "-", 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			l := httpListenerOf(backend)
-			l.RequestTimeout, l.IdleTimeout = 400*time.Millisecond, 200*time.Millisecond
+			l.RequestTimeout = patience
+			if test.times {
+				l.RequestTimeout = 1500 * time.Millisecond
+				t.Parallel()
+			}
 			ruleTo(l, "r", "ruled", "/only", backend)
 			ruleTo(l, "d", "down", "", closedPort(t))
 			ruleTo(l, "m", "moved", "", netip.AddrPort{}).Redirect = &balance.Redirect{Scheme: "https", Code: 302}
@@ -137,8 +141,12 @@ func TestHTTPEveryEndIsLoggedOnce(t *testing.T) {
 					c.r.ReadString('t') // the body has begun
 				}
 				abort(c.TCPConn)
+			} else if res, err := http.ReadResponse(c.r, nil); err != nil {
+				t.Fatal(err)
+			} else if res.StatusCode == http.StatusSwitchingProtocols {
+				io.Copy(io.Discard, c.r) // until the time is up
 			} else {
-				io.Copy(io.Discard, c.r)
+				io.Copy(io.Discard, res.Body) // it may be broken off
 			}
 			c.Close()
 			atRest(t, h)
@@ -253,16 +261,26 @@ func TestHTTPCombinedLogOfABadRequest(t *testing.T) {
 // TestHTTPLogOfAnEarlierGeneration ends an exchange that began under a listener with an
 // access log on a server of one that has none.
 func TestHTTPLogOfAnEarlierGeneration(t *testing.T) {
+	inTime(t, 100*time.Millisecond, func(timeout time.Duration) bool { return logOfAnEarlierGeneration(t, timeout) })
+}
+
+// logOfAnEarlierGeneration says whether the listener was another before the attempt to
+// connect was over.
+func logOfAnEarlierGeneration(t *testing.T, timeout time.Duration) bool {
 	l := httpListenerOf(fullSocket(t))
-	l.ConnectTimeout = time.Second // in which the listener changes
+	l.ConnectTimeout = timeout
 	k, h, lines := loggedWeb(t, 1, l, spec.AccessLogJSON)
 	c := talkTo(t, k)
+	start := time.Now()
 	c.say(getLine("/"))
-	eventually(t, "the request is under way", func() bool { return h.Active("l", "a") == 1 })
+	eventually(t, "the request is under way", func() bool { return h.Active("l", "a") == 1 || time.Since(start) >= timeout })
 	next := httpListenerOf(always(t, ok))
 	next.Prepare()
 	after := handle(next, h)
 	k.Serve(after)
+	if time.Since(start) >= timeout {
+		return false
+	}
 	c.want(200, "ok")
 	c.say(getLine("/"))
 	c.want(200, "ok")
@@ -271,6 +289,7 @@ func TestHTTPLogOfAnEarlierGeneration(t *testing.T) {
 	if got := lines(); len(got) != 1 || !strings.Contains(got[0], `"status":200`) {
 		t.Errorf("%q, want the first exchange", got)
 	}
+	return true
 }
 
 // TestTLSLog says how a client has spoken, whatever the balancer makes of its request.

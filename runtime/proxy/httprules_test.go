@@ -282,6 +282,7 @@ func TestAdmission(t *testing.T) {
 				h := NewHandler(l, []*balance.State{balance.NewState(&l.Pool, nil)}, balance.NewQuotas([]*balance.Listener{l}, nil)["lb"], nil)
 				h.SetTable(0, l.Table(allNormal))
 				k.Serve(h)
+				second := time.Now()
 				for range 2 {
 					c, err := net.Dial("tcp", k.Endpoint().String())
 					if err == nil {
@@ -290,6 +291,9 @@ func TestAdmission(t *testing.T) {
 						io.WriteString(c, "GET / HTTP/1.1\r\nHost: h\r\n\r\n")
 						c.Read(make([]byte, 1))
 					}
+				}
+				if l.CPS > 0 && time.Since(second) >= time.Second {
+					t.Skip("too slow a machine for two connections in a second")
 				}
 				if n := h.Counters(); n.Denied != test.denied || n.Dropped != test.dropped {
 					t.Errorf("counted %+v", n.Counts)
