@@ -8,6 +8,7 @@ import (
 	"net/netip"
 	"strings"
 	"testing"
+	"time"
 
 	"google.golang.org/grpc"
 )
@@ -61,6 +62,9 @@ func TestH2CCheck(t *testing.T) {
 		"hangs":  {failed, "no answer within 200ms"},
 	} {
 		c := httpCheck("get")
+		if domain == "hangs" {
+			c.Timeout = 200 * time.Millisecond
+		}
 		c.Domain, c.H2C = domain, true
 		if got := probe(context.Background(), at, c); got != want {
 			t.Errorf("%q: %+v, want %+v", domain, got, want)
