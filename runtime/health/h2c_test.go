@@ -79,7 +79,7 @@ func TestH2CCheck(t *testing.T) {
 	}
 
 	c := httpCheck("head")
-	c.H2C = true
+	c.H2C, c.Timeout = true, time.Second
 	old := serveRaw(t, "tcp", "127.0.0.1:0", func(c net.Conn) {
 		c.Read(make([]byte, 1000))
 		c.Write([]byte("HTTP/1.1 400 Bad Request\r\nConnection: close\r\n\r\n"))
