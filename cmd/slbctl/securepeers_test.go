@@ -11,7 +11,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 )
 
 // The product's policies (TLS cipher policies): versions and suites, oldest first. Suites
@@ -105,7 +104,7 @@ func (p *peers) peer(input, name string, args ...string) (string, bool) {
 	p.t.Helper()
 	c := exec.Command(name, args...)
 	c.Dir, c.Stdin = p.dir, strings.NewReader(input)
-	c.WaitDelay = time.Second
+	c.WaitDelay = patience
 	out, err := c.CombinedOutput()
 	return string(out), err == nil
 }

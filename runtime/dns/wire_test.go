@@ -241,7 +241,7 @@ func TestConnectionLimit(t *testing.T) {
 		}
 		conns = append(conns, conn)
 	}
-	deadline := time.Now().Add(5 * time.Second)
+	deadline := time.Now().Add(30 * time.Second)
 	for open := 0; open < tcpLimit; {
 		s.mu.Lock()
 		open = len(s.conns)
