@@ -49,7 +49,7 @@ func securedChild() bool {
 	k, err := s.Bind(anyPort)
 	failed(err)
 	l := httpsListenerOf(netip.MustParseAddrPort(backend))
-	l.RequestTimeout = 2 * time.Second
+	l.RequestTimeout = 4 * time.Second
 	failed(l.Prepare())
 	h := handle(l, nil)
 	config, _ := certified(new(testing.T), "example.com")
