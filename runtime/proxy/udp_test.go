@@ -513,7 +513,7 @@ func TestUDPBandwidthOut(t *testing.T) {
 	inTime(t, 300*time.Millisecond, func(span time.Duration) bool { return udpBandwidthOut(t, span) })
 }
 
-// udpBandwidthOut says whether both answers came within a span, in which there is room for one.
+// udpBandwidthOut says whether the second answer came while there was room for one only.
 func udpBandwidthOut(t *testing.T, span time.Duration) bool {
 	const size = 60_000
 	l := udpListenerOf(startUDPBackend(t, func(p []byte, _ netip.AddrPort) []byte { return make([]byte, size) }))
