@@ -16,9 +16,6 @@ export GOFLAGS += -buildvcs=$(shell git rev-parse HEAD >/dev/null 2>&1 && echo a
 # The race detector takes a C compiler.
 RACE = $(shell command -v gcc >/dev/null && echo -race)
 
-# Tests wait more than they work: three packages at a time keep two processors busy.
-PACKAGES = -p $(shell n=$$(nproc); [ $$n -gt 3 ] && echo $$n || echo 3)
-
 # Packages that ./... leaves out because of where they lie.
 TESTDATA = ./testdata ./testdata/bench ./testdata/bench/simpy ./testdata/client ./testdata/wire
 
@@ -34,7 +31,7 @@ demo: build
 
 # The simulator and its page have no goroutine: the race detector would find nothing there, in minutes.
 test: tools lint
-	$(GO) test $(RACE) $(PACKAGES) -pgo off -timeout 15m $$($(GO) list ./... | grep -vxE 'slbctl/sim(/htmlreport)?')
+	$(GO) test $(RACE) -pgo off -timeout 15m $$($(GO) list ./... | grep -vxE 'slbctl/sim(/htmlreport)?')
 	$(GO) test -pgo off ./sim ./sim/htmlreport
 	$(GO) test -tags failpoint ./runtime/durable
 
