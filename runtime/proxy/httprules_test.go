@@ -552,7 +552,7 @@ func TestHTTPBandwidth(t *testing.T) {
 		if err != nil || n != int64(want) || res.Header.Get("X-Got") != fmt.Sprint(size-want) {
 			t.Errorf("%s: %d bytes, the server got %s, %v", method, n, res.Header.Get("X-Got"), err)
 		}
-		// A tenth of a second's worth comes at once, and nobody waits after the last piece, which is a
+		// A tenth of a second's worth comes at once, and nobody waits after the last piece, which is most of a
 		// second's worth where the machine has stood still.
 		if took := time.Since(start); took < 800*time.Millisecond {
 			t.Errorf("%s of %d bytes took %v, want at least 0.8 s", method, size, took)
